@@ -1,0 +1,1 @@
+"""The job: raw logs in, one grounded alert out."""

@@ -1,0 +1,446 @@
+"""Every setting, from `CALI_…` environment variables; secrets also from the files of `CALI_SECRETS_DIR`.
+
+`Settings` holds nothing secret: it travels inside the job graph. `Secrets` is read where a client is made,
+on the machine that needs it, and never travels.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar, get_origin
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+PREFIX = "CALI_"
+SECRETS_DIR_VARIABLE = "CALI_SECRETS_DIR"
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message names each variable, what is wrong with it and an example that would do."""
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{name!r} is not an IANA time zone") from error
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """One nested group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceKind(StrEnum):
+    """Where records come from."""
+
+    KINESIS = "kinesis"
+    S3 = "s3"
+    FILE = "file"
+
+
+class Content(StrEnum):
+    """What the lines of a file source are: records as they were sent, or lines of this project's own archive."""
+
+    RECORDS = "records"
+    ARCHIVE = "archive"
+
+
+class InitialPosition(StrEnum):
+    """Where a Kinesis source starts when there is no state."""
+
+    LATEST = "LATEST"
+    TRIM_HORIZON = "TRIM_HORIZON"
+    AT_TIMESTAMP = "AT_TIMESTAMP"
+
+
+class StopPosition(StrEnum):
+    """Where a Kinesis source ends: never, at `stop_timestamp`, or at what the stream holds when the job starts."""
+
+    NEVER = "never"
+    TIMESTAMP = "timestamp"
+    NOW = "now"
+
+
+class KinesisSettings(Section):
+    """The Kinesis source. Names follow the options of Apache's connector."""
+
+    stream: str = Field("cali-logs", description="Name of the data stream.", examples=["cali-logs"])
+    initial_position: InitialPosition = Field(
+        InitialPosition.LATEST, description="Where to start when there is no checkpoint.", examples=["TRIM_HORIZON"]
+    )
+    initial_timestamp: datetime | None = Field(
+        None,
+        description="Start of AT_TIMESTAMP, ISO-8601 with a zone.",
+        examples=["2026-11-22T09:00:00Z"],
+    )
+    stop_position: StopPosition = Field(
+        StopPosition.NEVER, description="Where to end; `never` is a streaming job.", examples=["now"]
+    )
+    stop_timestamp: datetime | None = Field(
+        None, description="End of stop position `timestamp`, ISO-8601 with a zone.", examples=["2026-11-22T10:00:00Z"]
+    )
+    poll_interval_ms: int = Field(
+        250, ge=10, description="Pause between two reads of a shard, milliseconds.", examples=["250"]
+    )
+    shard_discovery_interval_ms: int = Field(
+        10_000, ge=100, description="Pause between two listings of the shards, milliseconds.", examples=["10000"]
+    )
+    batch_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        description="Payload bytes of one element at most; a larger response is sliced.",
+        examples=["1048576"],
+    )
+
+    @model_validator(mode="after")
+    def _timestamps_are_there(self) -> Self:
+        if self.initial_position is InitialPosition.AT_TIMESTAMP and self.initial_timestamp is None:
+            raise ValueError("initial_position AT_TIMESTAMP needs initial_timestamp, e.g. 2026-11-22T09:00:00Z")
+        if self.stop_position is StopPosition.TIMESTAMP and self.stop_timestamp is None:
+            raise ValueError("stop_position timestamp needs stop_timestamp, e.g. 2026-11-22T10:00:00Z")
+        for name in ("initial_timestamp", "stop_timestamp"):
+            value = getattr(self, name)
+            if value is not None and value.tzinfo is None:
+                raise ValueError(f"{name} needs a zone, e.g. 2026-11-22T09:00:00Z")
+        return self
+
+
+class SourceSettings(Section):
+    """What the job reads."""
+
+    kind: SourceKind = Field(SourceKind.KINESIS, description="Which source to read.", examples=["kinesis"])
+    path: str | None = Field(
+        None,
+        description="Folder or file of the sources `s3` and `file`.",
+        examples=["s3://cali-archive/logs/dt=2026-11-22/"],
+    )
+    content: Content = Field(
+        Content.RECORDS, description="What the lines of `s3` and `file` are.", examples=["archive"]
+    )
+    kinesis: KinesisSettings = Field(default_factory=KinesisSettings, description="The Kinesis source.")
+
+    @model_validator(mode="after")
+    def _path_is_there(self) -> Self:
+        if self.kind is not SourceKind.KINESIS and not self.path:
+            raise ValueError(f"source kind {self.kind} needs path, e.g. s3://cali-archive/logs/")
+        if self.kind is SourceKind.KINESIS and self.content is Content.ARCHIVE:
+            raise ValueError("content archive goes with the sources s3 and file only, e.g. records")
+        return self
+
+
+class AwsSettings(Section):
+    """Access to AWS. Credentials come from the SDKs' own chain."""
+
+    region: str = Field("ap-northeast-2", description="Region of stream and buckets.", examples=["ap-northeast-2"])
+    endpoint: str | None = Field(
+        None, description="Endpoint instead of AWS's own, for tests.", examples=["http://127.0.0.1:5000"]
+    )
+
+
+class IngestSettings(Section):
+    """How records are read."""
+
+    max_line_bytes: int = Field(
+        262_144, ge=1024, description="A longer line is a dead letter, bytes.", examples=["262144"]
+    )
+    max_record_bytes: int = Field(
+        10_485_760,
+        ge=1024,
+        description="A record that unpacks to more is a dead letter, bytes.",
+        examples=["10485760"],
+    )
+    time_zone: TimeZone = Field("UTC", description="Zone of times that carry none.", examples=["Asia/Seoul"])
+    service_time_zones: dict[str, TimeZone] = Field(
+        default_factory=dict,
+        description="Zone by service, where it differs, JSON.",
+        examples=['{"payment-api": "Asia/Seoul"}'],
+    )
+    max_skew_past_seconds: Seconds = Field(
+        86_400, description="An event time longer before arrival is flagged.", examples=["86400"]
+    )
+    max_skew_future_seconds: Seconds = Field(
+        300, description="An event time longer after arrival is flagged.", examples=["300"]
+    )
+
+
+class TrackSettings(Section):
+    """When an incident begins, is told of and ends; all on arrival time, in Alertmanager's words."""
+
+    group_wait_seconds: int = Field(5, ge=0, description="From first error to first alert.", examples=["5"])
+    group_interval_seconds: int = Field(
+        300, ge=1, description="At most one update in so many seconds.", examples=["300"]
+    )
+    repeat_interval_seconds: int = Field(
+        14_400, ge=1, description="Tell again of a failure that goes on unchanged.", examples=["14400"]
+    )
+    resolve_after_seconds: int = Field(
+        1_800, ge=1, description="Silence after which an incident is over.", examples=["1800"]
+    )
+    new_fingerprints_per_minute: int = Field(
+        50, ge=1, description="Cap on new fingerprints of a service in a minute.", examples=["50"]
+    )
+
+
+class GateSettings(Section):
+    """Who is told, and what may be spent."""
+
+    default_channel: str = Field("alerts", description="Channel of services without a route.", examples=["alerts"])
+    routes: dict[str, str] = Field(
+        default_factory=dict,
+        description="Channel by service, JSON.",
+        examples=['{"payment-api": "payments"}'],
+    )
+    storm_incidents_per_minute: int = Field(
+        10, ge=1, description="More new incidents of a service in a minute become one roll-up.", examples=["10"]
+    )
+    analyses_per_hour: int = Field(60, ge=0, description="Analyses of one service in an hour at most.", examples=["60"])
+
+
+class AnalyzeSettings(Section):
+    """Retrieval and analysis."""
+
+    timeout_seconds: Seconds = Field(20.0, description="An analysis that takes longer is given up.", examples=["20"])
+    model: str = Field("gpt-4o", description="OpenAI model, used when there is an API key.", examples=["gpt-4o"])
+    base_url: str | None = Field(
+        None, description="OpenAI-compatible endpoint instead of OpenAI's own.", examples=["http://127.0.0.1:9000/v1"]
+    )
+    similarity_threshold: float = Field(
+        0.5, ge=0, le=1, description="Documents below this cosine similarity are not similar.", examples=["0.5"]
+    )
+    documents: int = Field(4, ge=1, le=20, description="Documents given to the analyst at most.", examples=["4"])
+
+
+class MilvusSettings(Section):
+    """The knowledge base."""
+
+    uri: str = Field("http://127.0.0.1:19530", description="Milvus endpoint.", examples=["http://milvus:19530"])
+    collection: str = Field("cali_knowledge", description="Collection or alias.", examples=["cali_knowledge"])
+
+
+class Language(StrEnum):
+    """The language of alerts."""
+
+    EN = "en"
+    KO = "ko"
+
+
+class NotifySettings(Section):
+    """Slack."""
+
+    enabled: bool = Field(True, description="Whether anything is posted; a replay turns it off.", examples=["false"])
+    language: Language = Field(Language.EN, description="Language of alerts.", examples=["ko"])
+    analysis_wait_seconds: float = Field(
+        1.0, ge=0, description="How long a due alert waits for its analysis.", examples=["1.0"]
+    )
+    min_post_interval_seconds: Seconds = Field(
+        1.0, description="Pause between two posts to one channel.", examples=["1.0"]
+    )
+    request_timeout_seconds: Seconds = Field(3.0, description="Time-out of one post.", examples=["3.0"])
+    max_backoff_seconds: Seconds = Field(60.0, description="Longest pause after failures.", examples=["60"])
+    ledger_timeout_seconds: Seconds = Field(
+        2.0, description="The ledger gone for longer does not hold an alert.", examples=["2.0"]
+    )
+
+
+class IndexSettings(Section):
+    """OpenSearch."""
+
+    url: str = Field("http://127.0.0.1:9200", description="OpenSearch endpoint.", examples=["https://search:9200"])
+    user: str | None = Field(None, description="User for basic authentication.", examples=["cali"])
+    prefix: str = Field("", description="In front of every index name, to keep a replay apart.", examples=["replay-1-"])
+    max_hold_seconds: Seconds = Field(
+        10.0, description="A batch not accepted for longer goes to the backlog.", examples=["10"]
+    )
+    request_timeout_seconds: Seconds = Field(5.0, description="Time-out of one `_bulk`.", examples=["5"])
+
+
+class StoreSettings(Section):
+    """Where archive, receipts, dead letters and backlog are written. `s3://…` or a local path."""
+
+    archive: str = Field("s3://cali-archive/logs", description="Archive lines.", examples=["s3://cali-archive/logs"])
+    receipts: str = Field(
+        "s3://cali-archive/receipts", description="Receipts of batches.", examples=["s3://cali-archive/receipts"]
+    )
+    dead_letters: str = Field("s3://cali-dlq/dlq", description="Dead letters.", examples=["s3://cali-dlq/dlq"])
+    index_backlog: str = Field(
+        "s3://cali-archive/index-backlog",
+        description="Chunks that OpenSearch did not accept.",
+        examples=["s3://cali-archive/index-backlog"],
+    )
+    write_archive: bool = Field(
+        True, description="Whether archive and receipts are written; a replay turns it off.", examples=["false"]
+    )
+
+
+class FlinkSettings(Section):
+    """The job's own knobs; cluster settings belong to Flink's configuration."""
+
+    job_name: str = Field("log_insight", description="Name in the Flink UI.", examples=["log_insight"])
+    parallelism: int | None = Field(
+        None, ge=1, description="Parallelism; Flink's own default when unset.", examples=["2"]
+    )
+    checkpoint_interval_ms: int = Field(
+        60_000,
+        ge=100,
+        description="Checkpoint interval, milliseconds; each makes one file a sink and slot.",
+        examples=["60000"],
+    )
+    connectors_jar: str | None = Field(
+        None,
+        description="The connectors jar, where it is not in Flink's lib folder.",
+        examples=["connectors/target/cali-connectors.jar"],
+    )
+
+
+class Settings(BaseSettings):
+    """All settings that are not secret."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    environment: str = Field("dev", description="Name of the environment; part of incident ids.", examples=["prod"])
+    source: SourceSettings = Field(default_factory=SourceSettings, description="What the job reads.")
+    aws: AwsSettings = Field(default_factory=AwsSettings, description="Access to AWS.")
+    ingest: IngestSettings = Field(default_factory=IngestSettings, description="How records are read.")
+    track: TrackSettings = Field(default_factory=TrackSettings, description="Incidents in time.")
+    gate: GateSettings = Field(default_factory=GateSettings, description="Routes and budgets.")
+    analyze: AnalyzeSettings = Field(default_factory=AnalyzeSettings, description="Retrieval and analysis.")
+    milvus: MilvusSettings = Field(default_factory=MilvusSettings, description="The knowledge base.")
+    notify: NotifySettings = Field(default_factory=NotifySettings, description="Slack.")
+    index: IndexSettings = Field(default_factory=IndexSettings, description="OpenSearch.")
+    store: StoreSettings = Field(default_factory=StoreSettings, description="Where files are written.")
+    flink: FlinkSettings = Field(default_factory=FlinkSettings, description="The job's own knobs.")
+
+
+class Secrets(BaseSettings):
+    """Credentials. Read from the environment, or from files of the same names in `CALI_SECRETS_DIR`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    slack_webhook_url: SecretStr | None = Field(
+        None,
+        description="Incoming webhook of every channel without one of its own.",
+        examples=["https://hooks.slack.com/services/…"],
+    )
+    slack_webhook_urls: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Incoming webhook by channel, JSON.",
+        examples=['{"payments": "https://hooks.slack.com/services/…"}'],
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, description="Without it the extractive analyst answers.", examples=["sk-…"]
+    )
+    opensearch_password: SecretStr | None = Field(None, description="Password of `index.user`.", examples=["…"])
+    milvus_token: SecretStr | None = Field(None, description="Milvus token, user:password.", examples=["…"])
+
+
+def load_settings() -> Settings:
+    """Read `Settings` from the environment.
+
+    Raises:
+        SettingsError: a variable has a wrong value, or a `CALI_…__…` variable names no setting.
+    """
+    _refuse_unknown_variables()
+    return _load(Settings)
+
+
+def load_secrets() -> Secrets:
+    """Read `Secrets` from the environment and the files of `CALI_SECRETS_DIR`.
+
+    Raises:
+        SettingsError: a secret has the wrong form; the message does not repeat it.
+    """
+    folder = os.environ.get(SECRETS_DIR_VARIABLE)
+    if folder and not Path(folder).is_dir():
+        raise SettingsError(f"{SECRETS_DIR_VARIABLE}: {folder!r} is not a folder; example: /var/run/secrets/cali")
+    return _load(Secrets, _secrets_dir=folder)
+
+
+def variable_name(location: Iterable[int | str]) -> str:
+    """Return the environment variable of a setting, e.g. `CALI_SOURCE__KIND` for `("source", "kind")`."""
+    return PREFIX + "__".join(str(part) for part in location).upper()
+
+
+def describe(model: type[BaseModel], location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """Yield location and field of every setting below `model`, sections opened."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from describe(field.annotation, (*location, name))
+        else:
+            yield (*location, name), field
+
+
+def _load(model: type[S], **options: Any) -> S:
+    try:
+        return model(**options)
+    except ValidationError as error:
+        lines = [_explain(model, problem) for problem in error.errors(include_url=False, include_context=False)]
+        raise SettingsError("\n".join(lines)) from None
+    except SourceError as error:
+        # pydantic-settings names the field that is not JSON, but neither the variable nor what would do.
+        raise SettingsError(_explain_source_error(model, str(error))) from None
+
+
+def _explain(model: type[BaseModel], problem: ErrorDetails) -> str:
+    location = problem["loc"]
+    fields = dict(describe(model))
+    known = next((path for path in fields if path == tuple(location[: len(path)])), None)
+    name = variable_name(known or location)
+    value = "" if model is Secrets or isinstance(problem["input"], dict | BaseModel) else f"{problem['input']!r}: "
+    message = problem["msg"].removeprefix("Value error, ")
+    if known is None:
+        return f"{name}: {value}{message}"
+    return f"{name}: {value}{message}; example: {fields[known].examples[0]}"  # type: ignore[index]
+
+
+def _explain_source_error(model: type[BaseModel], message: str) -> str:
+    for location, field in describe(model):
+        name = variable_name(location)
+        is_mapping = field.annotation is not None and get_origin(field.annotation) is dict
+        if is_mapping and name in os.environ and not _is_json(os.environ[name]):
+            return f"{name}: not a JSON object; example: {field.examples[0]}"  # type: ignore[index]
+    return message
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_unknown_variables() -> None:
+    """Find misspelt names. Kubernetes adds `CALI_…` variables of its own for services; none has a double underscore."""
+    known = [variable_name(location) for location, _ in (*describe(Settings), *describe(Secrets))]
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX)
+        and "__" in name
+        and not any(name == other or name.startswith(f"{other}__") for other in known)
+    )
+    if unknown:
+        lines = []
+        for name in unknown:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            lines.append(f"{name}: no such setting; example of a close one: {close[0]}")
+        raise SettingsError("\n".join(lines))
