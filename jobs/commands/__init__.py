@@ -1,0 +1,1 @@
+"""The functions behind the `cali` command, a file for each subject."""
