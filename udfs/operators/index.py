@@ -1,0 +1,148 @@
+"""`index`: chunks and incident documents into OpenSearch, without ever stopping the job.
+
+PyFlink waits for every call of a bundle before it takes the next element, so a call that waits holds up `ingest`, and
+with it the alerts. The worst such stall is `index.max_hold_seconds` when OpenSearch goes away or is overrun, then
+`PROBE_TIMEOUT_SECONDS` once per `COOL_DOWN_SECONDS` while it is hanging, and nothing while it refuses connections. What
+is not accepted in that time goes to the backlog.
+"""
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Coroutine, Iterator
+from typing import Any, NoReturn, TypeVar
+
+from pyflink.common import Time
+from pyflink.datastream import AsyncFunction, OutputTag, ProcessFunction, RuntimeContext
+
+from jobs.log_insight.opensearch import OpenSearchBulkStore
+from jobs.log_insight.settings import IndexSettings, load_secrets
+from udfs.breaker import Breaker
+from udfs.index import Hold, IndexTarget, backlog, dead_letters, deliver, read_batch
+from udfs.operators.type_info import BYTES
+
+__all__ = [
+    "CAPACITY",
+    "INDEX_BACKLOG",
+    "INDEX_DEAD_LETTERS",
+    "IndexFunction",
+    "IndexTarget",
+    "SplitIndexOutcome",
+    "flink_timeout",
+]
+
+#: Chunks of documents that OpenSearch refused, for the dead-letter sink.
+INDEX_DEAD_LETTERS = OutputTag("index-dead-letters", BYTES)
+#: Chunks of documents that OpenSearch did not accept in time, for the backlog sink.
+INDEX_BACKLOG = OutputTag("index-backlog", BYTES)
+
+#: Requests in flight per subtask. Two keep OpenSearch busy; more would share its time and come closer to their own end.
+CAPACITY = 2
+COOL_DOWN_SECONDS = 15.0
+
+_DEAD_LETTERS = b"D"
+_BACKLOG = b"B"
+_FAILURE = b"F"
+_FLINK_MARGIN_SECONDS = 10.0
+
+T = TypeVar("T")
+
+
+class IndexFailedError(Exception):
+    """A bug in the index operator. Carries where it happened and no record."""
+
+
+def flink_timeout(settings: IndexSettings) -> Time:
+    """Return the time-out to give to Flink: beyond every wait in here, so that it never fires while the loop turns."""
+    seconds = settings.max_hold_seconds + _FLINK_MARGIN_SECONDS
+    return Time.milliseconds(int(seconds * 1000))
+
+
+class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
+    """Index each element; what comes out is an outcome for `SplitIndexOutcome`, or nothing when all went well."""
+
+    def __init__(self, settings: IndexSettings, target: IndexTarget) -> None:
+        self._settings = settings
+        self._target = target
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Start the event loop and make the client on it."""
+        del runtime_context
+        self._hold = Hold(self._settings.max_hold_seconds, self._settings.request_timeout_seconds)
+        self._breaker = Breaker(failures=1, cool_down_seconds=COOL_DOWN_SECONDS)
+        self._loop = _LoopThread()
+        self._store = OpenSearchBulkStore(self._settings, load_secrets())
+
+    def close(self) -> None:
+        """Close the client and its event loop."""
+        self._loop.run(self._store.close())
+        self._loop.stop()
+
+    async def async_invoke(self, value: bytes) -> list[bytes]:
+        """Index an element.
+
+        It never raises, for Flink's own error would print the whole element: a bug travels to `SplitIndexOutcome`.
+        """
+        try:
+            return await self._loop.awaitable(self._index(bytes(value)))
+        except Exception as error:  # noqa: BLE001 - raised again by SplitIndexOutcome, without the record
+            return [_FAILURE + _where(error).encode()]
+
+    def timeout(self, value: bytes) -> list[bytes]:
+        """Fail: the event loop stands still."""
+        del value
+        return [_FAILURE + b"no answer within Flink's time-out"]
+
+    async def _index(self, element: bytes) -> list[bytes]:
+        batch = read_batch(self._target, element, self._settings.prefix)
+        outcome = await deliver(batch, self._store, self._breaker, self._hold)
+        results = []
+        if outcome.rejected:
+            results.append(_DEAD_LETTERS + dead_letters(self._target, batch, outcome.rejected))
+        if outcome.missing:
+            results.append(_BACKLOG + backlog(batch, outcome.missing))
+        return results
+
+
+class SplitIndexOutcome(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
+    """Send what `IndexFunction` could not index to `INDEX_DEAD_LETTERS` and `INDEX_BACKLOG`; no main output."""
+
+    def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[tuple[OutputTag, bytes]]:
+        """Route one outcome."""
+        del ctx
+        kind, chunk = bytes(value[:1]), bytes(value[1:])
+        if kind == _DEAD_LETTERS:
+            yield INDEX_DEAD_LETTERS, chunk
+        elif kind == _BACKLOG:
+            yield INDEX_BACKLOG, chunk
+        else:
+            _fail(chunk)
+
+
+class _LoopThread:
+    """An event loop of our own: PyFlink stops its loop before `close`, and a client can only be closed on its loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="index-loop", daemon=True)
+        self._thread.start()
+
+    def awaitable(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _where(error: Exception) -> str:
+    """Return type and stack of an error; its message may hold log text."""
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
+
+
+def _fail(description: bytes) -> NoReturn:
+    raise IndexFailedError(description.decode())
