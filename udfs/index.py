@@ -249,7 +249,7 @@ def _log_action(line: bytes) -> bytes:
 
 
 def _incident_action(line: bytes) -> bytes:
-    version = orjson.loads(line)["revision"]
+    version = orjson.loads(line)["version"]
     return b'{"index":{"_id":"%s","version":%d,"version_type":"external"}}' % (document_id(line).encode(), version)
 
 
