@@ -47,12 +47,14 @@ class IncidentEvent(StrEnum):
     """Why `track` tells of an incident.
 
     `OPENED` comes with the first group, so that the analysis can start; `FIRING` once `group_wait` has passed;
-    `UPDATED` at a `group_interval` with news or at a `repeat_interval`; `RESOLVED` after `resolve_after` of silence.
+    `UPDATED` at a `group_interval` with news or at a `repeat_interval`; `COUNTED` at a `group_interval` without news,
+    so that the document keeps up with the counts; `RESOLVED` after `resolve_after` of silence.
     """
 
     OPENED = "opened"
     FIRING = "firing"
     UPDATED = "updated"
+    COUNTED = "counted"
     RESOLVED = "resolved"
 
 
