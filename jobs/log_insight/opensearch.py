@@ -1,7 +1,6 @@
 """OpenSearch: clients, index templates, and the bulk requests of `udfs.index` on top of them."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -27,17 +26,23 @@ class OpenSearchBulkStore:
 
     def __init__(self, settings: IndexSettings, secrets: Secrets) -> None:
         self._client = AsyncOpenSearch(**_client_options(settings, secrets))
+        self._prefix = settings.prefix
+        self._has_templates = False
 
     async def bulk(self, index: str, body: bytes) -> Mapping[str, Any]:
-        """Send a bulk request.
+        """Send a bulk request, the first one after an outage behind the index templates.
+
+        An index that is made without its template maps hostile attribute names one by one, and keeps that mapping.
 
         Raises:
             UnavailableError: no connection, no answer in time, or a refusal that is not about the documents.
             RefusedError: the request as a whole was refused because of its content.
         """
+        await self._install_templates()
         try:
             reply: Mapping[str, Any] = await self._client.bulk(body=body, index=index, params=dict(_BULK_ANSWER))
         except TransportError as error:
+            self._has_templates = False
             raise _translated(error) from None
         except SerializationError:
             raise UnavailableError("the answer is not OpenSearch's") from None
@@ -54,29 +59,35 @@ class OpenSearchBulkStore:
         except (TransportError, SerializationError) as error:
             raise UnavailableError(type(error).__name__) from None
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close all connections."""
         await self._client.close()
-        # aiohttp closes a TLS transport in the loop's next rounds.
-        await asyncio.sleep(0)
+
+    async def _install_templates(self) -> None:
+        if self._has_templates:
+            return
+        try:
+            for name, template in _templates(self._prefix):
+                await self._client.indices.put_index_template(name=name, body=template)
+        except (TransportError, SerializationError) as error:
+            raise UnavailableError(f"no index templates: {type(error).__name__}") from None
+        self._has_templates = True
 
 
 def install_templates(client: OpenSearch, prefix: str) -> None:
     """Install the index templates for indices with this prefix; doing it again changes nothing.
 
-    Existing indices keep the mapping they were made with: run it before the first document is written.
+    Existing indices keep the mapping they were made with.
     """
+    for name, template in _templates(prefix):
+        client.indices.put_index_template(name=name, body=template)
+
+
+def _templates(prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for name in TEMPLATES:
-        template = load_template(name)
+        template = orjson.loads(resources.files("schemas").joinpath("opensearch", f"{name}.json").read_bytes())
         template["index_patterns"] = [f"{prefix}{pattern}" for pattern in template["index_patterns"]]
-        client.indices.put_index_template(name=f"{prefix}cali-{name}", body=template)
-
-
-def load_template(name: str) -> dict[str, Any]:
-    """Return an index template of `schemas/opensearch/` as it stands there, without a prefix."""
-    text = resources.files("schemas").joinpath("opensearch", f"{name}.json").read_bytes()
-    template: dict[str, Any] = orjson.loads(text)
-    return template
+        yield f"{prefix}cali-{name}", template
 
 
 def _client_options(settings: IndexSettings, secrets: Secrets) -> dict[str, Any]:

@@ -268,7 +268,9 @@ class IndexSettings(Section):
     user: str | None = Field(None, description="User for basic authentication.", examples=["cali"])
     prefix: str = Field("", description="In front of every index name, to keep a replay apart.", examples=["replay-1-"])
     max_hold_seconds: Seconds = Field(
-        10.0, description="A batch not accepted for longer goes to the backlog.", examples=["10"]
+        3.0,
+        description="A batch not accepted for longer goes to the backlog; alerts wait so long when OpenSearch fails.",
+        examples=["3"],
     )
     request_timeout_seconds: Seconds = Field(5.0, description="Time-out of one `_bulk`.", examples=["5"])
 

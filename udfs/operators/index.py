@@ -75,7 +75,7 @@ class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
 
     def close(self) -> None:
         """Close the client and its event loop."""
-        self._loop.run(self._store.close())
+        self._loop.run(self._store.aclose())
         self._loop.stop()
 
     async def async_invoke(self, value: bytes) -> list[bytes]:
