@@ -1,0 +1,1 @@
+"""Alerts to people: the outbox, the ledger, the messages and the way to Slack."""

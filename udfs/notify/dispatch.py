@@ -1,0 +1,108 @@
+"""From the outbox to Slack: claim, post, settle; one alert at a time."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from schemas.incident_document import IncidentDocument
+from udfs.notify.blocks import Message, render, render_plain
+from udfs.notify.ledger import Ledger
+from udfs.notify.outbox import Delivery, Outbox
+from udfs.notify.outcomes import Failed, Held, Outcome, Rejected, RetryAfter, Sent, Told, Unguarded, Unknown
+from udfs.notify.slack import Slack
+from udfs.notify.texts import Texts
+
+#: At the end of a bounded input: how long the outbox may be without progress before the rest is reported as an error.
+MAX_STANDSTILL_SECONDS = 120.0
+
+_OUTCOMES = {
+    Sent: "alerts_posted",
+    RetryAfter: "posts_rate_limited",
+    Failed: "posts_failed",
+    Rejected: "posts_rejected",
+    Unknown: "posts_unknown",
+}
+ALREADY_TOLD = "alerts_already_told"
+SET_ASIDE = "alerts_set_aside"
+UNGUARDED = "alerts_unguarded"
+UNSETTLED = "alerts_unsettled"
+#: What is counted: `posts_…` are attempts, `alerts_…` alerts. An unguarded one was posted without the ledger's word; of
+#: an unsettled one the ledger does not know how it ended.
+COUNTERS = (*_OUTCOMES.values(), ALREADY_TOLD, SET_ASIDE, UNGUARDED, UNSETTLED)
+
+
+class UndeliveredError(Exception):
+    """Input has ended and alerts are left that could not be posted. They are in the last checkpoint."""
+
+
+class Clock(NamedTuple):
+    """Seconds since the epoch, seconds of a monotonic clock, and a way to wait for some seconds."""
+
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class Dispatcher:
+    """Posts what an outbox holds. `count` is called with a name of `COUNTERS`."""
+
+    def __init__(
+        self, *, outbox: Outbox, ledger: Ledger, slack: Slack, texts: Texts, clock: Clock, count: Callable[[str], None]
+    ) -> None:
+        self._outbox = outbox
+        self._ledger = ledger
+        self._slack = slack
+        self._texts = texts
+        self._clock = clock
+        self._count = count
+
+    def dispatch(self, now: int) -> list[IncidentDocument]:
+        """Post the alert that is due at `now`, epoch milliseconds; return the documents that changed."""
+        delivery = self._outbox.delivery(now)
+        if delivery is None:
+            return []
+        alert = delivery.entry.alert
+        claim = self._ledger.claim(alert, delivery.entry.claim, self._now(), self._clock.monotonic())
+        if isinstance(claim, Told | Held):
+            if isinstance(claim, Told):
+                self._count(ALREADY_TOLD)
+            return self._outbox.on_claim(delivery, claim, self._now())
+        if isinstance(claim, Unguarded):
+            self._count(UNGUARDED)
+        outcome = self._slack.post(alert.channel, self._message(delivery), self._clock.wall())
+        self._count(_OUTCOMES[type(outcome)])
+        self._settle(delivery, outcome)
+        return self._outbox.on_outcome(delivery, outcome, self._now())
+
+    def flush(self, channel: str) -> Iterator[IncidentDocument]:
+        """Empty the outbox, however long its pauses, as long as it makes progress; yield the documents that change.
+
+        Raises:
+            UndeliveredError: nothing went out for `MAX_STANDSTILL_SECONDS`, or would before the next try.
+        """
+        self._outbox.release_all()
+        progress = self._now()
+        while (due := self._outbox.next_due()) is not None:
+            if due - progress > MAX_STANDSTILL_SECONDS * 1000:
+                raise UndeliveredError(f"{self._outbox.size()} alerts to channel {channel!r} could not be posted")
+            self._clock.sleep(max(0, due - self._now()) / 1000)
+            before = self._outbox.size()
+            yield from self.dispatch(max(due, self._now()))
+            if self._outbox.size() < before:
+                progress = self._now()
+
+    def _message(self, delivery: Delivery) -> dict[str, object]:
+        message = Message(delivery.entry.alert, delivery.analysis, delivery.told_count)
+        return (render_plain if delivery.entry.plain else render)(message, self._texts, self._now())
+
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Tell the ledger what is final."""
+        is_set_aside = isinstance(outcome, Rejected) and delivery.entry.plain
+        if is_set_aside:
+            self._count(SET_ASIDE)
+        if isinstance(outcome, Sent) or is_set_aside:
+            told = Told(posted=not is_set_aside, analysed=delivery.analysed)
+            if not self._ledger.settle(delivery.entry.alert, told, self._now(), self._clock.monotonic()):
+                self._count(UNSETTLED)
+
+    def _now(self) -> int:
+        return int(self._clock.wall() * 1000)
