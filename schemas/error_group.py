@@ -1,5 +1,7 @@
 """Equal errors of one second, counted together."""
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from schemas.base import WireModel
@@ -23,6 +25,12 @@ class Exemplar(WireModel):
     content: str
     pod: str | None = None
     trace_id: str | None = None
+
+
+def merge_exemplars(a: Iterable[Exemplar], b: Iterable[Exemplar]) -> tuple[Exemplar, ...]:
+    """Return the exemplars with the smallest ranks of both, each record once."""
+    exemplars = {exemplar.record_id: exemplar for exemplar in (*a, *b)}
+    return tuple(sorted(exemplars.values(), key=lambda exemplar: (exemplar.rank, exemplar.record_id))[:MAX_EXEMPLARS])
 
 
 class ErrorGroup(WireModel):
@@ -58,3 +66,17 @@ class ServiceSecond(WireModel):
     service: str
     second: int
     groups: tuple[ErrorGroup, ...]
+
+
+def arrival_second(body: bytes) -> int:
+    """Return the second of a `ServiceSecond` in its JSON form without reading its groups, which may be thousands.
+
+    Raises:
+        ValueError: the bytes are not what `ServiceSecond.to_bytes` writes.
+    """
+    # A quote inside the service's name is escaped, so the first of these is the field itself.
+    head, found, _ = body.partition(b',"groups":')
+    if not found:
+        raise ValueError("not a service second: it has no groups")
+    second: int = ServiceSecond.model_validate_json(head + b',"groups":[]}').second
+    return second

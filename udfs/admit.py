@@ -16,21 +16,22 @@ from pydantic import Field
 
 from jobs.log_insight.settings import TrackSettings
 from schemas.base import WireModel
-from schemas.error_group import MAX_EXEMPLARS, ErrorGroup, Exemplar, ServiceSecond
+from schemas.error_group import ErrorGroup, Exemplar, ServiceSecond, merge_exemplars
 from schemas.log_entry import Severity
+from udfs.combine import merge_groups, most_severe
 from udfs.ids import stable_hash
 
+_MS = 1_000
 _SECONDS_PER_MINUTE = 60
 
 
 class AdmitState(WireModel):
     """What is known of one service.
 
-    `passed` is the last arrival second that was handled; `minute` the arrival minute (second // 60) in which `admitted`
-    new fingerprints went on; `known` has the last arrival second of each fingerprint that went on.
+    `minute` is the arrival minute (second // 60) in which `admitted` new fingerprints went on; `known` has the last
+    arrival second of each fingerprint that went on.
     """
 
-    passed: int = -1
     minute: int = -1
     admitted: int = 0
     known: dict[str, int] = Field(default_factory=dict)
@@ -51,7 +52,6 @@ def admit_second(
     for group in _groups(parts):
         selection.add(group)
     new_state = AdmitState(
-        passed=second,
         minute=minute,
         admitted=admitted + selection.new_count,
         known=known | dict.fromkeys(selection.kept, second),
@@ -62,13 +62,19 @@ def admit_second(
 def admit_late(state: AdmitState, part: ServiceSecond, settings: TrackSettings) -> list[ErrorGroup]:
     """Return the groups, marked late, of a second that had been handled or could no longer be waited for.
 
-    A late group never makes a fingerprint known: one that is not joins the overflow.
+    `state` is that of the seconds handled so far. A late group never makes a fingerprint known: one that is not known
+    joins the overflow.
     """
-    known = _still_known(state, max(state.passed, part.second), settings)
+    known = _still_known(state, part.second, settings)
     selection = _Selection(part.service, part.second, known.keys(), room=0)
     for group in part.groups:
         selection.add(group)
     return [group.model_copy(update={"late": True}) for group in selection.groups()]
+
+
+def settles_at(second: int) -> int:
+    """Return the arrival time, epoch milliseconds, at which a second is complete."""
+    return (second + 1) * _MS - 1
 
 
 def overflow_fingerprint(service: str) -> str:
@@ -149,7 +155,7 @@ class _Overflow:
         self._first_seen = 0
         self._last_seen = 0
         self._rules_version = ""
-        self._exemplars: list[Exemplar] = []
+        self._exemplars: tuple[Exemplar, ...] = ()
 
     def add(self, group: ErrorGroup) -> None:
         self._first_seen = min(self._first_seen, group.first_seen) if self.count else group.first_seen
@@ -157,7 +163,7 @@ class _Overflow:
         self.count += group.count
         self._severity = most_severe(self._severity, group.severity)
         self._rules_version = max(self._rules_version, group.rules_version)
-        self._exemplars = smallest_ranks(self._exemplars, group.exemplars)
+        self._exemplars = merge_exemplars(self._exemplars, group.exemplars)
 
     def group(self) -> ErrorGroup:
         title = "More new kinds of error than the cap"
@@ -172,34 +178,6 @@ class _Overflow:
             first_seen=self._first_seen,
             last_seen=self._last_seen,
             rules_version=self._rules_version,
-            exemplars=tuple(self._exemplars),
+            exemplars=self._exemplars,
             overflow=True,
         )
-
-
-#: Severities from least to most severe.
-_SEVERITIES = list(Severity)
-
-
-def most_severe(first: Severity, second: Severity) -> Severity:
-    """Return the more severe of two severities."""
-    return max(first, second, key=_SEVERITIES.index)
-
-
-def smallest_ranks(first: Iterable[Exemplar], second: Iterable[Exemplar]) -> list[Exemplar]:
-    """Return the exemplars with the smallest ranks of both."""
-    return sorted([*first, *second], key=lambda exemplar: (exemplar.rank, exemplar.record_id))[:MAX_EXEMPLARS]
-
-
-def merge_groups(a: ErrorGroup, b: ErrorGroup) -> ErrorGroup:
-    """Return one group for two of the same fingerprint and second; which is first does not matter."""
-    return a.model_copy(
-        update={
-            "count": a.count + b.count,
-            "severity": most_severe(a.severity, b.severity),
-            "first_seen": min(a.first_seen, b.first_seen),
-            "last_seen": max(a.last_seen, b.last_seen),
-            "rules_version": max(a.rules_version, b.rules_version),
-            "exemplars": tuple(smallest_ranks(a.exemplars, b.exemplars)),
-        }
-    )

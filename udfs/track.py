@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from jobs.log_insight.settings import Settings, TrackSettings
 from schemas.base import WireModel
-from schemas.error_group import ErrorGroup
+from schemas.error_group import ErrorGroup, merge_exemplars
 from schemas.incident import Incident, IncidentEvent, IncidentState, IncidentUpdate
 from schemas.log_entry import Severity
-from udfs.admit import most_severe, smallest_ranks
+from udfs.combine import most_severe
 from udfs.ids import incident_id
 
 MS = 1000
@@ -186,6 +186,6 @@ def _with_counts(incident: Incident, group: ErrorGroup, changes: dict[str, int])
             **changes,
             "count": incident.count + group.count,
             "severity": most_severe(incident.severity, group.severity),
-            "exemplars": tuple(smallest_ranks(incident.exemplars, group.exemplars)),
+            "exemplars": merge_exemplars(incident.exemplars, group.exemplars),
         }
     )

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 
-from pyflink.common import Row
+from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from jobs.log_insight.settings import Settings
-from schemas.error_group import ErrorGroup, ServiceSecond
-from udfs.admit import AdmitState, admit_late, admit_second
+from schemas.error_group import ErrorGroup, ServiceSecond, arrival_second
+from udfs.admit import AdmitState, admit_late, admit_second, settles_at
 from udfs.operators.keyed_state import WaitingRoom, safety_net
 from udfs.operators.type_info import BYTES, keyed
-
-_MS = 1_000
 
 
 class AdmitFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
@@ -26,26 +24,34 @@ class AdmitFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
         descriptor = ValueStateDescriptor("admit", BYTES)
         descriptor.enable_time_to_live(safety_net(self._settings))
         self._state = runtime_context.get_state(descriptor)
+        descriptor = ValueStateDescriptor("passed", Types.LONG())
+        descriptor.enable_time_to_live(safety_net(self._settings))
+        self._passed = runtime_context.get_state(descriptor)
         self._waiting = WaitingRoom(runtime_context)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Let the groups wait for the end of their second; if it was handled before, they go on as late."""
-        part = ServiceSecond.model_validate_json(value.body)
-        end = (part.second + 1) * _MS - 1
-        state = self._load()
-        if ctx.timer_service().current_watermark() < end and state.passed < part.second:
-            self._waiting.put(end, value.body)
-            ctx.timer_service().register_event_time_timer(end)
+        end = settles_at(arrival_second(value.body))
+        if self._has_passed(end, ctx.timer_service().current_watermark()):
+            part = ServiceSecond.model_validate_json(value.body)
+            yield from _rows(admit_late(self._load(), part, self._settings))
             return
-        yield from _rows(admit_late(state, part, self._settings))
+        self._waiting.put(end, value.body)
+        ctx.timer_service().register_event_time_timer(end)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Handle the second that ends at `timestamp`."""
         parts = (ServiceSecond.model_validate_json(body) for body in self._waiting.take(timestamp))
-        second = timestamp // _MS
+        second = timestamp // 1_000
         state, groups = admit_second(self._load(), ctx.get_current_key(), second, parts, self._settings)
         self._state.update(state.to_bytes())
+        self._passed.update(timestamp)
         yield from _rows(groups)
+
+    def _has_passed(self, end: int, watermark: int) -> bool:
+        """Say whether a second was handled or can no longer be waited for."""
+        # After a restore the watermark starts anew, so it alone does not tell.
+        return end <= max(watermark, self._passed.value() or 0)
 
     def _load(self) -> AdmitState:
         saved = self._state.value()
