@@ -78,6 +78,7 @@ def _wait(child: int, woken: int) -> int | None:
 
 def _end(child: int, grace: float) -> int:
     _kill_group(child, signal.SIGTERM)
+    _kill_group(child, signal.SIGCONT)  # a paused command hears the first only now
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)

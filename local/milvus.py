@@ -1,6 +1,5 @@
 """Milvus: the Milvus Lite server, one process that owns its files and speaks gRPC."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -23,14 +22,20 @@ class Milvus(SingleProcessPart):
         """Endpoint for pymilvus."""
         return f"http://{HOST}:{self.port}"
 
-    def prepare(self) -> None:
-        """Begin without data."""
-        shutil.rmtree(self.data)
-
     def command(self) -> list[str]:
         """Return the server's command line."""
         server = str(Path(sys.executable).with_name("milvus-lite"))
-        return [sys.executable, server, "server", "--data-dir", str(self.data), "--host", HOST, "--port", str(self.port)]
+        return [
+            sys.executable,
+            server,
+            "server",
+            "--data-dir",
+            str(self.data),
+            "--host",
+            HOST,
+            "--port",
+            str(self.port),
+        ]
 
     def is_healthy(self) -> bool:
         """Say whether the server answers a request."""

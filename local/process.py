@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -76,21 +76,38 @@ class GuardedProcess:
                 raise PartError(f"{self.name} was not healthy after {seconds:.0f} s. {self._last_words()}")
             time.sleep(POLL_SECONDS)
 
-    def stop(self) -> None:
-        """End the group: SIGTERM, SIGKILL after the grace. Returns when it is gone."""
+    def ask_to_stop(self) -> None:
+        """Have the guard end the group: SIGTERM, SIGKILL after the grace. Returns at once."""
         if self._guard.stdin:
             self._guard.stdin.close()
+
+    def stop(self) -> None:
+        """End the group and return when it is gone."""
+        self.ask_to_stop()
         self._guard.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group."""
+        child = child_of(self._guard.pid)
+        if child is not None:
+            os.killpg(child, number)
 
     def kill(self) -> None:
         """End the group with SIGKILL, as a lost machine would. Returns when it is gone."""
-        child = child_of(self._guard.pid)
-        if child is not None:
-            os.killpg(child, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         self.stop()
 
     def _last_words(self) -> str:
         return f"The end of {self.log}:\n{self.tail()}"
+
+
+def stop_all(processes: Iterable[GuardedProcess]) -> None:
+    """Stop several processes at the same time."""
+    asked = list(processes)
+    for process in asked:
+        process.ask_to_stop()
+    for process in asked:
+        process.stop()
 
 
 def child_of(pid: int) -> int | None:

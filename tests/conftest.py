@@ -1,0 +1,34 @@
+"""What all tests share."""
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from local.stack import Stack
+
+SEED_VARIABLE = "CALI_TEST_SEED"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Seed `random`: with the given seed, or with one that is printed and can be given again."""
+    config.stash[_SEED] = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(2**32))
+    random.seed(config.stash[_SEED])
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"random seed: {SEED_VARIABLE}={config.stash[_SEED]}"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The embedded stack, one for all tests: `stack.opensearch` and so on start on first use.
+
+    Tests share its stores: use names of your own, and leave no fault behind.
+    """
+    with Stack(tmp_path_factory.mktemp("stack"), task_managers=1) as started:
+        yield started
+
+
+_SEED = pytest.StashKey[int]()
