@@ -1,9 +1,9 @@
 """The ledger of alerts in OpenSearch: the second guard, behind the outbox in Flink's state, against telling twice.
 
 State goes back to the last checkpoint when a job restarts; the ledger does not. A document per alert id is created
-before the post (a claim) and overwritten after it (told). A claim that a process left behind says that Slack's answer is
-unknown: its successor waits until that process can no longer be posting, and if the claim still stands, takes it over
-with `if_seq_no` and posts. So an alert is never lost, and told twice only where the answer of Slack was lost.
+before the post (a claim) and overwritten after it (told). A claim that a process left behind says that Slack's answer
+is unknown: its successor waits until that process can no longer be posting, and if the claim still stands, takes it
+over with `if_seq_no` and posts. So an alert is never lost, and told twice only where the answer of Slack was lost.
 """
 
 from typing import Any, Protocol

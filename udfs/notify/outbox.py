@@ -6,7 +6,7 @@ not exist.
 
 An alert whose analysis is expected waits for it in the waiting room, until the analysis comes or `wait_ms` are over.
 Then it stands in the queue, first in, first out: nothing overtakes there, and a failure only puts off the head. An
-alert id is taken in once. Once `merge_above` alerts are in the outbox, a new `UPDATE` takes the place of one of the same
+alert id is taken in once. With `merge_above` alerts in the outbox, a new `UPDATE` takes the place of one of the same
 incident that was not posted yet; its count includes what the other would have told. No other alert is ever dropped.
 """
 
