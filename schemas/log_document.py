@@ -4,9 +4,13 @@ It is one line of JSON. `id`, `arrival_time` and `severity_text` come first and 
 may find them without parsing the line (`document_id`). The names follow OpenTelemetry.
 """
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
-_ID_PREFIX = b'{"id":"'
+import orjson
+from typing_extensions import TypedDict  # that of `typing` is refused by Pydantic before Python 3.12
+
+_ID_PREFIX = b'{"id":'
+_AFTER_ID = b',"arrival_time":'
 
 LogDocument = TypedDict(
     "LogDocument",
@@ -18,17 +22,17 @@ LogDocument = TypedDict(
         "service.name": str,
         "body": str,  # redacted
         "rules_version": str,
-        "flags": NotRequired[list[str]],
-        "fingerprint": NotRequired[str],  # on the error path only, like template and exception.type
-        "template": NotRequired[str],
-        "exception.type": NotRequired[str],
         "k8s.pod.name": NotRequired[str],
         "k8s.namespace.name": NotRequired[str],
         "k8s.node.name": NotRequired[str],
         "k8s.container.name": NotRequired[str],
         "trace_id": NotRequired[str],
         "span_id": NotRequired[str],
+        "flags": NotRequired[list[str]],
         "attributes": NotRequired[dict[str, Any]],  # the sender's other fields, redacted
+        "fingerprint": NotRequired[str],  # on the error path only, like template and exception.type
+        "template": NotRequired[str],
+        "exception.type": NotRequired[str],
     },
 )
 
@@ -39,6 +43,9 @@ def document_id(line: bytes) -> str:
     Raises:
         ValueError: the line does not start as a document line does.
     """
-    if not line.startswith(_ID_PREFIX):
-        raise ValueError("not a log document: it does not start with its id")
-    return line[len(_ID_PREFIX) : line.index(b'"', len(_ID_PREFIX))].decode()
+    # The quotes of an id are escaped, so the first `,"arrival_time":` is the one that follows it.
+    end = line.find(_AFTER_ID)
+    if not line.startswith(_ID_PREFIX) or end < 0:
+        raise ValueError("not a log document: it does not start with id and arrival time")
+    identifier: str = orjson.loads(line[len(_ID_PREFIX) : end])
+    return identifier

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class Severity(StrEnum):
@@ -34,24 +34,30 @@ class Flag(StrEnum):
     SERVICE_MISSING = "service_missing"
 
 
+def _also(*names: str) -> Any:
+    """Return an optional field that is read from the first of its names that is there."""
+    return Field(default=None, validation_alias=AliasChoices(*names))
+
+
 class LogEntry(BaseModel):
     """One record as its sender wrote it, checked for shape; fields we do not know are kept as extras.
 
+    The names are those of common loggers; where a record has several, the first counts and the others are extras.
     `udfs.validate` settles what the texts mean: `timestamp` and `level` stay as they were sent.
     """
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, validate_by_name=True, validate_by_alias=True)
 
-    timestamp: str | int | float | None = None
-    level: str | None = None
-    service: str | None = None
-    log_content: str
-    pod: str | None = None
-    namespace: str | None = None
-    node: str | None = None
-    container: str | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
+    timestamp: str | int | float | None = _also("timestamp", "@timestamp", "time", "ts")
+    level: str | int | None = _also("level", "severity", "lvl", "severity_text", "log.level", "levelname", "loglevel")
+    service: str | None = _also("service", "service.name", "service_name", "serviceName", "app")
+    log_content: str = Field(validation_alias=AliasChoices("log_content", "message", "msg", "log", "body"))
+    pod: str | None = _also("pod", "pod_name", "k8s.pod.name")
+    namespace: str | None = _also("namespace", "namespace_name", "k8s.namespace.name")
+    node: str | None = _also("node", "node_name", "k8s.node.name")
+    container: str | None = _also("container", "container_name", "k8s.container.name")
+    trace_id: str | None = _also("trace_id", "traceId", "trace.id", "traceid")
+    span_id: str | None = _also("span_id", "spanId", "span.id", "spanid")
 
     @property
     def extras(self) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+"""What became of the records of one batch, so that received can be compared with archived and dead."""
+
+from schemas.base import WireModel
+
+
+class Receipt(WireModel):
+    """The account of one frame and one arrival hour.
+
+    `hour` is epoch milliseconds. `records` counts the records of the source whose first line is of this hour, `lines`
+    what was found in them; `lines` is `archived` plus `dead`. A record that is dead as a whole is one line.
+    `severities` counts the archived by severity, `errors` the dead by stage and error type (`parse.invalid_json`).
+    Sequences are those of the first and the last record, in the order of the frame; times are epoch milliseconds.
+    """
+
+    origin: str
+    hour: int
+    first_sequence: str
+    last_sequence: str
+    first_arrival: int
+    last_arrival: int
+    records: int
+    lines: int
+    archived: int
+    dead: int
+    severities: dict[str, int]
+    errors: dict[str, int]
+    rules_version: str

@@ -1,0 +1,55 @@
+"""Flink glue of `udfs.ingest`."""
+
+from collections.abc import Iterator
+
+from pyflink.common import Row
+from pyflink.datastream import OutputTag, ProcessFunction, RuntimeContext
+
+from jobs.log_insight.settings import Settings
+from udfs.fingerprint import FingerprintRules
+from udfs.ingest import Ingest
+from udfs.operators.type_info import BYTES, keyed
+from udfs.parameterize import load_parameterize_rules
+from udfs.redact import Redactor, load_redact_rules
+
+#: Chunks of `LogDocument` lines, for the archive and for `index`.
+ARCHIVE = OutputTag("archive", BYTES)
+
+#: Chunks of `Receipt` lines.
+RECEIPTS = OutputTag("receipts", BYTES)
+
+#: Chunks of `DeadLetter` lines.
+DEAD_LETTERS = OutputTag("dead_letters", BYTES)
+
+
+class IngestFunction(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
+    """Frames in; out `KEYED` rows of `ServiceSecond` by service, and chunks to `ARCHIVE`, `RECEIPTS`, `DEAD_LETTERS`."""
+
+    _ingest: Ingest
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Compile the rules."""
+        del runtime_context
+        self._ingest = Ingest(
+            self._settings.source,
+            self._settings.ingest,
+            Redactor(load_redact_rules()),
+            FingerprintRules(load_parameterize_rules()),
+        )
+
+    def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Row | tuple[OutputTag, bytes]]:
+        """Process one frame."""
+        del ctx
+        result = self._ingest.process(value)
+        for tag, chunks in (
+            (ARCHIVE, result.archive),
+            (RECEIPTS, result.receipts),
+            (DEAD_LETTERS, result.dead_letters),
+        ):
+            for chunk in chunks:
+                yield tag, chunk
+        for second in result.seconds:
+            yield keyed(second.service, second)

@@ -1,0 +1,97 @@
+"""Find what varies in a message: its template is what is left."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import re2
+
+from udfs.ruleset import PARAMETERIZE_DATE, Rule, load_rules, rule_file
+
+#: A fingerprint sees this in place of every variable: a slot may hold a name today and a number tomorrow.
+_ANYTHING = b"<*>"
+
+
+class Variable(NamedTuple):
+    """Something that varies, and the rule that said so."""
+
+    rule: str
+    text: str
+
+
+class Template(NamedTuple):
+    """A message without its variables.
+
+    `text` names the kind of each variable, for people. `shape` does not, and is what a fingerprint is made of.
+    """
+
+    text: str
+    shape: str
+
+
+class ParameterizeRules(NamedTuple):
+    """A released rule set: what varies in a text, and which stack frames are not the sender's own code."""
+
+    rules: tuple[Rule, ...]
+    library_frames: tuple[Rule, ...]
+
+
+def load_parameterize_rules(date: str = PARAMETERIZE_DATE) -> ParameterizeRules:
+    """Read a released rule set.
+
+    Raises:
+        RuleError: the file is wrong.
+    """
+    path = rule_file("parameterize", date)
+    return ParameterizeRules(load_rules(path), load_rules(path, "library_frames"))
+
+
+class Parameterizer:
+    """Applies the rules in one pass over a text.
+
+    Asking a pattern for its groups costs far more than matching it. So all rules are one pattern without groups,
+    and what it found is asked which rule it fits: the first in the order of the rules.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+        self._replacements = [None if rule.replace is None else rule.replace.encode() for rule in rules]
+        options = re2.Options()
+        options.never_capture = True
+        self._any = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules).encode(), options)
+        self._which = re2.Set.FullMatchSet()
+        for rule in rules:
+            self._which.Add(rule.pattern.encode())
+        self._which.Compile()
+
+    def template(self, text: str) -> Template:
+        """Return the template of a text."""
+        data = text.encode()
+        typed: list[bytes] = []
+        shape: list[bytes] = []
+        end = 0
+        for start, stop, index in self._matches(data):
+            replacement = self._replacements[index]
+            if replacement is None:
+                continue
+            literal = data[end:start]
+            typed += (literal, replacement)
+            shape += (literal, _ANYTHING)
+            end = stop
+        rest = data[end:]
+        return Template((b"".join(typed) + rest).decode(), (b"".join(shape) + rest).decode())
+
+    def variables(self, text: str) -> list[Variable]:
+        """Return what varies in a text, in its order."""
+        data = text.encode()
+        return [
+            Variable(self._rules[index].name, data[start:stop].decode())
+            for start, stop, index in self._matches(data)
+            if self._replacements[index] is not None
+        ]
+
+    def _matches(self, data: bytes) -> Iterator[tuple[int, int, int]]:
+        which = self._which.Match
+        match: Any
+        for match in self._any.finditer(data):
+            start, stop = match.span()
+            yield start, stop, min(which(data[start:stop]))

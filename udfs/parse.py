@@ -1,0 +1,290 @@
+"""From a line to a `LogEntry`: JSON under the names of common loggers, or a text that says its level."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import orjson
+import re2
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas.log_entry import LogEntry
+from udfs.errors import BadInputError, ParseError, ValidateError
+
+#: Lines that are validated in one call. One bad line makes its whole block be read line by line.
+_BLOCK = 64
+
+#: Of a text's beginning so much is searched for time, level and service, characters.
+_HEAD = 400
+
+#: Stands before each line of a block. A line that closes its own JSON and opens more cannot know it, so no line can
+#: pass for two, or swallow the next.
+_FENCE = secrets.token_hex(16)
+_ENTRY = TypeAdapter(LogEntry)
+_BLOCK_OF_ENTRIES: TypeAdapter[list[tuple[str, LogEntry]]] = TypeAdapter(list[tuple[Literal[_FENCE], LogEntry]])  # type: ignore[valid-type] # a literal made at run time
+_BLOCK_START = f'[["{_FENCE}",'.encode()
+# A newline cannot be inside a JSON string, so no line's open string goes on in the next.
+_BLOCK_NEXT = f'],\n["{_FENCE}",'.encode()
+_BLOCK_END = b"]]"
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+#: Escapes in JSON: pairs of surrogates, lone ones, and any other.
+_ESCAPE = re2.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+
+_LEVEL_WORDS = (
+    "TRACE|DEBUG|INFO|INFORMATION|NOTICE|WARN|WARNING|ERR|ERROR|CRIT|CRITICAL|ALERT|EMERG|EMERGENCY|FATAL|PANIC|SEVERE"
+)
+_KOREAN_LEVEL_WORDS = "디버그|정보|경고|오류|에러|심각|치명"
+_NAME = r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*"
+_CLOCK = r"\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
+_HEADER = re2.compile(
+    r"^\s*(?:<\d{1,3}>\d? ?)?"
+    rf"(?:\[?(?P<time>(?:\d{{4}}[-/]\d{{2}}[-/]\d{{2}}[T ])?{_CLOCK}(?: ?(?:Z|[+-]\d{{2}}:?\d{{2}}))?)\]?[\s|:,-]*)?"
+    r"(?:\[[^\[\]]{1,80}\]\s+)??"
+    rf"(?:[\[(]\s*(?P<bracketed>(?i:{_LEVEL_WORDS})|{_KOREAN_LEVEL_WORDS})\s*[\])]:?"
+    rf"|(?P<bare>{_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s:|,-]|$)"
+    rf"|(?P<labelled>(?i:{_LEVEL_WORDS})):)\s*"
+)
+_LEVEL_ANYWHERE = re2.compile(
+    rf"\b(?:level|severity|lvl)=\"?(?P<assigned>[A-Za-z]{{1,16}})|(?:^|[\s\[(|:,])(?P<word>{_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s\])|:,]|$)"
+)
+_SERVICE = re2.compile(
+    rf"^(?:\[(?P<bracketed>{_NAME})\](?:\s*[:-])?|(?P<dashed>{_NAME}) (?:-|\|)"
+    r"|(?P<labelled>[a-z][a-z0-9]*(?:[-_][a-z0-9]+)+):)\s+"
+)
+_SERVICE_AFTER_BRACKETS = re2.compile(rf"^(?P<labelled>{_NAME}):\s+")
+_TIME_IN_TEXT = re2.compile(rf"(?:^|\bat ){_CLOCK}\b")
+
+#: Fluent Bit's `kubernetes` filter, and the fields of ours.
+_KUBERNETES = {"pod_name": "pod", "namespace_name": "namespace", "host": "node", "container_name": "container"}
+_SERVICE_LABELS = ("app.kubernetes.io/name", "app", "k8s-app")
+
+#: Where loggers put a stack trace that is not in the message.
+_STACK_FIELDS = (
+    "stack_trace",
+    "stacktrace",
+    "stack",
+    "exception",
+    "exc_info",
+    "error.stack_trace",
+    "error.stack",
+    "exception.stacktrace",
+)
+_STACK_OBJECTS = ("error", "err", "exception")
+_STACK_OBJECT_FIELDS = ("stack", "stack_trace", "stacktrace")
+
+
+class TextReading(NamedTuple):
+    """What a raw text says of itself; `message` is the text without it."""
+
+    level: str
+    service: str | None
+    timestamp: str | None
+    message: str
+
+
+def read_entries(lines: Sequence[bytes], max_line_bytes: int) -> list[LogEntry | BadInputError]:
+    """Read lines; what `read_entry` would raise for a line stands in its place."""
+    entries: list[LogEntry | BadInputError] = []
+    for start in range(0, len(lines), _BLOCK):
+        block = lines[start : start + _BLOCK]
+        entries += _read_block(block, max_line_bytes) or _read_each(block, max_line_bytes)
+    return entries
+
+
+def read_entry(line: bytes, max_line_bytes: int) -> LogEntry:
+    """Read one line.
+
+    Raises:
+        ParseError: the line is too long, no text, neither JSON nor a text with a level.
+        ValidateError: a field has the wrong type.
+    """
+    if len(line) > max_line_bytes:
+        raise ParseError("line_too_long", f"the line has more than {max_line_bytes} bytes")
+    try:
+        return _ENTRY.validate_json(line)
+    except ValidationError as error:
+        return _read_unusual(line, error)
+
+
+def read_header(text: str) -> TextReading | None:
+    """Read time, level and service at the beginning of a text, such as `[ERROR] payment-api: boom`."""
+    header = _HEADER.match(text[:_HEAD])
+    if header is None:
+        return None
+    level = header["bracketed"] or header["bare"] or header["labelled"]
+    message = text[header.end() :]
+    service = _SERVICE.match(message[:_HEAD])
+    if service is None and header["bracketed"]:
+        service = _SERVICE_AFTER_BRACKETS.match(message[:_HEAD])
+    if service is not None:
+        message = message[service.end() :]
+    name = next((group for group in service.groups() if group), None) if service is not None else None
+    return TextReading(level, name, header["time"] or _time_in(message), message or text)
+
+
+def read_text(text: str) -> TextReading | None:
+    """Read a raw text: its header, or else the first level that stands in its beginning as a word of its own."""
+    reading = read_header(text)
+    if reading is not None:
+        return reading
+    level = _LEVEL_ANYWHERE.search(text[:_HEAD])
+    if level is None:
+        return None
+    return TextReading(level["assigned"] or level["word"], None, _time_in(text), text)
+
+
+def complete(entry: LogEntry) -> None:
+    """Fill what is missing in an entry from where else it may be: Kubernetes metadata, a trace, the text itself."""
+    extras = entry.__pydantic_extra__
+    if extras:
+        _lift_kubernetes(entry, extras)
+        _append_stack(entry, extras)
+    if entry.level is None:
+        _lift_header(entry)
+
+
+def _read_block(block: Sequence[bytes], max_line_bytes: int) -> list[LogEntry] | None:
+    if max(map(len, block)) > max_line_bytes:
+        return None
+    try:
+        fenced = _BLOCK_OF_ENTRIES.validate_json(_BLOCK_START + _BLOCK_NEXT.join(block) + _BLOCK_END)
+    except ValidationError:
+        return None
+    return [entry for _, entry in fenced] if len(fenced) == len(block) else None
+
+
+def _read_each(block: Iterable[bytes], max_line_bytes: int) -> list[LogEntry | BadInputError]:
+    entries: list[LogEntry | BadInputError] = []
+    for line in block:
+        try:
+            entries.append(read_entry(line, max_line_bytes))
+        except BadInputError as error:
+            entries.append(error)
+    return entries
+
+
+def _read_unusual(line: bytes, error: ValidationError) -> LogEntry:
+    """Read a line that is not the JSON of an entry, or say what is wrong with it."""
+    if b"\0" in line:
+        raise ParseError("nul_byte", "the line holds NUL bytes")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as problem:
+        raise ParseError("invalid_utf8", f"the line is not UTF-8 from byte {problem.start} on") from None
+    bare = line.removeprefix(_BYTE_ORDER_MARK).strip()
+    if bare.startswith(b"{"):
+        mended = _without_lone_surrogates(bare)
+        if mended == line:
+            raise _explain(error)
+        return _read_mended(mended)
+    return _read_raw(text.removeprefix("\ufeff").rstrip("\r"))
+
+
+def _read_mended(line: bytes) -> LogEntry:
+    try:
+        return _ENTRY.validate_json(line)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def _without_lone_surrogates(line: bytes) -> bytes:
+    """Replace halves of characters, which loggers leave that cut texts at a length in UTF-16."""
+    if b"\\u" not in line:
+        return line
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match["lone"] else match.group(), line)  # type: ignore[no-any-return]
+
+
+def _read_raw(text: str) -> LogEntry:
+    if _is_json(text):
+        raise ParseError("not_an_object", "the line is JSON, but not an object")
+    reading = read_text(text)
+    if reading is None:
+        raise ParseError("no_reading", "the line is neither JSON nor a text with a level")
+    return LogEntry(
+        level=reading.level, service=reading.service, timestamp=reading.timestamp, log_content=reading.message
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _explain(error: ValidationError) -> BadInputError:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if problem["type"] == "json_invalid":
+        return _explain_json(problem)
+    if problem["type"] == "model_type":
+        return ParseError("not_an_object", "the line is JSON, but not an object")
+    field = problem["loc"][0]
+    if problem["type"] == "missing":
+        return ValidateError("missing_field", f"{field}: there is none")
+    return ValidateError("wrong_type", f"{field}: {problem['msg']}")
+
+
+def _explain_json(problem: ErrorDetails) -> ParseError:
+    if "recursion" in problem["msg"]:
+        return ParseError("nested_too_deep", "the JSON is nested too deep")
+    return ParseError("invalid_json", problem["msg"])
+
+
+def _time_in(text: str) -> str | None:
+    match = _TIME_IN_TEXT.search(text[:_HEAD])
+    return None if match is None else match.group().removeprefix("at ")
+
+
+def _lift_header(entry: LogEntry) -> None:
+    reading = read_header(entry.log_content)
+    if reading is None:
+        return
+    entry.level = reading.level
+    entry.log_content = reading.message
+    if entry.service is None:
+        entry.service = reading.service
+    if entry.timestamp is None:
+        entry.timestamp = reading.timestamp
+
+
+def _lift_kubernetes(entry: LogEntry, extras: dict[str, Any]) -> None:
+    metadata = extras.get("kubernetes")
+    if not isinstance(metadata, dict):
+        return
+    rest = dict(metadata)
+    for theirs, ours in _KUBERNETES.items():
+        if isinstance(rest.get(theirs), str) and getattr(entry, ours) is None:
+            setattr(entry, ours, rest.pop(theirs))
+    labels = metadata.get("labels")
+    if entry.service is None and isinstance(labels, dict):
+        names = (labels.get(label) for label in _SERVICE_LABELS)
+        entry.service = next((name for name in names if isinstance(name, str) and name), None)
+    extras["kubernetes"] = rest
+    if not rest:
+        del extras["kubernetes"]
+
+
+def _append_stack(entry: LogEntry, extras: dict[str, Any]) -> None:
+    for holder, field in _stack_places(extras):
+        stack = holder.get(field)
+        if isinstance(stack, str) and stack.strip():
+            if stack not in entry.log_content:
+                entry.log_content = f"{entry.log_content}\n{stack}"
+            del holder[field]
+            return
+
+
+def _stack_places(extras: dict[str, Any]) -> Iterable[tuple[dict[str, Any], str]]:
+    for field in _STACK_FIELDS:
+        yield extras, field
+    for name in _STACK_OBJECTS:
+        holder = extras.get(name)
+        if isinstance(holder, dict):
+            for field in _STACK_OBJECT_FIELDS:
+                yield holder, field

@@ -1,0 +1,77 @@
+"""Rule sets: dated YAML files that are never edited after their release, so that a replay gives the same result."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import re2
+import yaml
+
+FOLDER = Path(__file__).parent / "rules"
+
+#: The newest released sets.
+REDACT_DATE = "2026-11-22"
+PARAMETERIZE_DATE = "2026-11-22"
+
+#: What is written beside everything that was computed by the rules.
+RULES_VERSION = f"r{REDACT_DATE}-p{PARAMETERIZE_DATE}"
+
+_FIELDS = {"name": str, "pattern": str, "reason": str}
+_OPTIONAL_FIELDS = {"replace": str, "check": str}
+
+
+class RuleError(Exception):
+    """A rule file is wrong. The message names file, line and rule."""
+
+
+class Rule(NamedTuple):
+    r"""One rule. `pattern` is in RE2's syntax; `replace` may refer to its groups as `\1`."""
+
+    name: str
+    pattern: str
+    reason: str
+    replace: str | None = None
+    check: str | None = None
+
+
+def rule_file(kind: str, date: str) -> Path:
+    """Return the file of a released set, e.g. of `("redact", "2026-11-22")`."""
+    return FOLDER / f"{kind}@{date}.yaml"
+
+
+def load_rules(path: Path, section: str = "rules") -> tuple[Rule, ...]:
+    """Read a section of a rule file; the order in the file is the order of the rules.
+
+    Raises:
+        RuleError: a rule lacks a field, has an unknown one, repeats a name, or its pattern is not RE2.
+    """
+    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+    document = loader.get_single_node()
+    nodes = [value for key, value in document.value if key.value == section] if document else []
+    if not nodes or not isinstance(nodes[0], yaml.SequenceNode):
+        raise RuleError(f"{path.name}: no list {section!r}")
+    rules: dict[str, Rule] = {}
+    for node in nodes[0].value:
+        where = f"{path.name}:{node.start_mark.line + 1}"
+        rule = _rule(where, loader.construct_object(node, deep=True))
+        if rule.name in rules:
+            raise RuleError(f"{where}: rule {rule.name!r} is there twice")
+        rules[rule.name] = rule
+    return tuple(rules.values())
+
+
+def _rule(where: str, fields: Any) -> Rule:
+    if not isinstance(fields, dict):
+        raise RuleError(f"{where}: a rule is a mapping")
+    name = fields.get("name")
+    known = _FIELDS | _OPTIONAL_FIELDS
+    for field, value in fields.items():
+        if field not in known or not isinstance(value, known[field]):
+            raise RuleError(f"{where}: rule {name!r}: {field!r} is unknown or not text")
+    missing = _FIELDS.keys() - fields.keys()
+    if missing:
+        raise RuleError(f"{where}: rule {name!r} lacks {', '.join(sorted(missing))}")
+    try:
+        re2.compile(fields["pattern"])
+    except re2.error as error:
+        raise RuleError(f"{where}: rule {name!r}: not RE2: {error}") from error
+    return Rule(**fields)
