@@ -7,14 +7,15 @@ itself, and the only links are those of evidence.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 from schemas.alert import Alert, AlertKind
 from schemas.analysis import Analysis, AnalysisStatus, Evidence, KnowledgeKind
+from schemas.base import WireModel
 from schemas.incident import Incident
 from schemas.log_entry import Severity
-from udfs.notify.escape import clean, cut, markup, one_line, size
+from udfs.notify.escape import clean, cut, defang, markup, one_line, size
 from udfs.notify.texts import Texts
 
 #: Slack's limits.
@@ -38,6 +39,7 @@ _LAST_TIME_MS = 253_402_300_799_000
 _URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%~"
 
 Block = dict[str, Any]
+M = TypeVar("M", bound=WireModel)
 
 
 class Message(NamedTuple):
@@ -59,7 +61,8 @@ def render(message: Message, texts: Texts, now: int) -> dict[str, Any]:
 
 def render_plain(message: Message, texts: Texts, now: int) -> dict[str, Any]:
     """Return the body of a post without blocks, for the message whose blocks Slack refused."""
-    return {"text": _joined(list(_plain_lines(message, texts, now)), MAX_TEXT), **_QUIET}
+    lines = list(_plain_lines(_defanged(message), texts, now))
+    return {"text": _joined(lines, MAX_TEXT), **_QUIET}
 
 
 #: No previews, no names made into mentions, no URL made into a link.
@@ -158,6 +161,22 @@ def _plain_lines(message: Message, texts: Texts, now: int) -> Iterator[str]:
     yield _footer(message.alert, texts, now)
 
 
+def _defanged(message: Message) -> Message:
+    """Return the message without URLs in the words of strangers: `text` has no `verbatim`."""
+    alert, analysis = message.alert, message.analysis
+    incident = _with(alert.incident, title=alert.incident.title, exception_type=alert.incident.exception_type)
+    if analysis is not None:
+        evidence = tuple(_with(one, title=one.title, date=one.date) for one in analysis.evidence)
+        analysis = _with(analysis, cause=analysis.cause, action=analysis.action).model_copy(
+            update={"evidence": evidence}
+        )
+    return message._replace(alert=alert.model_copy(update={"incident": incident}), analysis=analysis)
+
+
+def _with(model: M, **words: str | None) -> M:
+    return model.model_copy(update={name: defang(text) for name, text in words.items() if text})
+
+
 def _detail(alert: Alert, texts: Texts) -> str:
     if alert.kind is AlertKind.ROLLUP:
         service = _code(_service(alert.incident), _MAX_SERVICE)
@@ -247,7 +266,7 @@ def _footer(alert: Alert, texts: Texts, now: int) -> str:
 
 
 def _service(incident: Incident) -> str:
-    return cut(one_line(incident.service), _MAX_SERVICE) or "–"  # noqa: RUF001 - a dash for nothing
+    return cut(one_line(defang(incident.service)), _MAX_SERVICE) or "–"  # noqa: RUF001 - a dash for nothing
 
 
 def _code(text: str, limit: int) -> str:
