@@ -1,0 +1,40 @@
+# Everything runs through .venv and build/, both made by `make setup`.
+
+PYTHON ?=
+export PYTHON
+BIN := .venv/bin
+MVN := mvn --batch-mode --no-transfer-progress
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
+	--custom-compile-command 'make lock'
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean lock
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Set up everything from nothing; does what is missing or has changed, and leaves .venv/bin/cali.
+	@scripts/setup
+
+demo: setup ## Run the whole pipeline on this machine, with a story in it, and say what went where.
+	@$(BIN)/cali demo
+
+test: setup lint ## Run every check and every test.
+	$(MVN) --file connectors/pom.xml test
+	$(BIN)/pytest
+
+lint: setup ## Check style and types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+lock: setup ## Rewrite the lock files for pyproject.toml and requirements/bootstrap.in; pins that still fit stay.
+	$(COMPILE) --all-extras pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/job.txt
+	$(COMPILE) --constraint requirements/dev.txt requirements/bootstrap.in --output-file requirements/bootstrap.txt
+
+clean: ## Stop the local stack and remove what was built; .venv stays.
+	@if [ -x $(BIN)/cali ]; then $(BIN)/cali down; fi
+	rm -rf build connectors/target *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
