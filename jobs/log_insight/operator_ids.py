@@ -23,12 +23,10 @@ class OperatorId(StrEnum):
     NOTIFY = "notify"
     INDEX_LOGS = "index-logs"
     INDEX_LOGS_OUTCOME = "index-logs-outcome"
-    INDEX_LOGS_DEAD_LETTER_SINK = "index-logs-dead-letter-sink"
-    INDEX_LOGS_BACKLOG_SINK = "index-logs-backlog-sink"
     INDEX_INCIDENTS = "index-incidents"
     INDEX_INCIDENTS_OUTCOME = "index-incidents-outcome"
-    INDEX_INCIDENTS_DEAD_LETTER_SINK = "index-incidents-dead-letter-sink"
-    INDEX_INCIDENTS_BACKLOG_SINK = "index-incidents-backlog-sink"
+    LOGS_BACKLOG_SINK = "logs-backlog-sink"
+    INCIDENTS_BACKLOG_SINK = "incidents-backlog-sink"
 
 
 class SlotGroup(StrEnum):

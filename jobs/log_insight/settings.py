@@ -223,8 +223,15 @@ class AnalyzeSettings(Section):
     base_url: str | None = Field(
         None, description="OpenAI-compatible endpoint instead of OpenAI's own.", examples=["http://127.0.0.1:9000/v1"]
     )
+    retrieval_timeout_seconds: Seconds = Field(
+        3.0, description="A search in the knowledge base that takes longer is given up.", examples=["3"]
+    )
     similarity_threshold: float = Field(
-        0.5, ge=0, le=1, description="Documents below this cosine similarity are not similar.", examples=["0.5"]
+        0.5,
+        ge=0,
+        le=1,
+        description="Documents that are less likely to be about the same failure are not similar.",
+        examples=["0.5"],
     )
     documents: int = Field(4, ge=1, le=20, description="Documents given to the analyst at most.", examples=["4"])
 

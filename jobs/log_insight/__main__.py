@@ -1,0 +1,47 @@
+"""Submit the job: `flink run -pym jobs.log_insight`. What it does is set by `CALI_…` variables."""
+
+import sys
+
+from pyflink.common import Configuration
+from pyflink.datastream import RuntimeExecutionMode, StreamExecutionEnvironment
+
+from jobs.log_insight.settings import Settings, SettingsError, load_secrets, load_settings
+from jobs.log_insight.topology import build
+
+#: Elements are batches: the default bundle of 100,000 would hold the first alert back for many seconds.
+BUNDLE_ELEMENTS = 8
+BUNDLE_MILLISECONDS = 100
+
+
+def main() -> None:
+    """Build the job from the environment's settings and submit it; a wrong setting ends with exit code 2."""
+    try:
+        settings = load_settings()
+        load_secrets()  # a secret of the wrong form stops the start, not the first alert
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
+    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings))
+    # BATCH mode would fire processing-time timers early; a bounded source ends a STREAMING job just as well.
+    env.set_runtime_mode(RuntimeExecutionMode.STREAMING)
+    build(env, settings)
+    env.execute(settings.flink.job_name)
+
+
+def configuration(settings: Settings) -> Configuration:
+    """Return what the job asks of Flink, whatever the cluster's own configuration says."""
+    result = Configuration()
+    result.set_integer("python.fn-execution.bundle.size", BUNDLE_ELEMENTS)
+    result.set_integer("python.fn-execution.bundle.time", BUNDLE_MILLISECONDS)
+    result.set_boolean("pipeline.auto-generate-uids", False)
+    result.set_string("execution.checkpointing.interval", f"{settings.flink.checkpoint_interval_ms} ms")
+    result.set_boolean("execution.checkpointing.unaligned.enabled", True)
+    if settings.flink.parallelism is not None:
+        result.set_integer("parallelism.default", settings.flink.parallelism)
+    if settings.flink.connectors_jar is not None:
+        result.set_string("pipeline.jars", f"file://{settings.flink.connectors_jar}")
+    return result
+
+
+if __name__ == "__main__":
+    main()
