@@ -16,7 +16,10 @@ class KnowledgeKind(StrEnum):
 
 
 class Evidence(WireModel):
-    """A document that an analysis rests on. `score` is the cosine similarity, 0 to 1."""
+    """A document that an analysis rests on.
+
+    `score` is the probability, 0 to 1, that it is about the same failure (`udfs.analyze.score`).
+    """
 
     id: str
     kind: KnowledgeKind
@@ -45,7 +48,8 @@ class Analysis(WireModel):
     """The answer to an `AnalysisRequest`.
 
     `cause` and `action` are set when `status` is `GROUNDED`; `evidence` is sorted by falling score; `reason`
-    says what went wrong when `status` is `UNAVAILABLE`. `analyst` is a model's name or `extractive`.
+    says what went wrong when `status` is `UNAVAILABLE`, or when the model failed and the best document answered instead.
+    `analyst` is a model's name or `extractive`: who answered, or who would have.
     """
 
     incident_id: str
