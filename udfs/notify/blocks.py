@@ -164,9 +164,10 @@ def _plain_lines(message: Message, texts: Texts, now: int) -> Iterator[str]:
 def _defanged(message: Message) -> Message:
     """Return the message without URLs in the words of strangers: `text` has no `verbatim`."""
     alert, analysis = message.alert, message.analysis
-    incident = _with(alert.incident, title=alert.incident.title, exception_type=alert.incident.exception_type)
+    of = alert.incident
+    incident = _with(of, id=of.id, title=of.title, exception_type=of.exception_type)
     if analysis is not None:
-        evidence = tuple(_with(one, title=one.title, date=one.date) for one in analysis.evidence)
+        evidence = tuple(_with(one, id=one.id, title=one.title, date=one.date) for one in analysis.evidence)
         analysis = _with(analysis, cause=analysis.cause, action=analysis.action).model_copy(
             update={"evidence": evidence}
         )
