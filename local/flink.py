@@ -110,6 +110,18 @@ class Flink(Part):
         self._launch_task_manager()
         self._await_task_managers()
 
+    def heal(self) -> None:
+        """Start a new TaskManager for each that has ended.
+
+        Raises:
+            PartError: the JobManager has ended, and with it the jobs.
+        """
+        if self._job_manager and not self._job_manager.is_running:
+            raise PartError(f"the JobManager has ended, and with it the jobs; see {self._job_manager.log}")
+        for resource_id in [name for name, process in self._task_managers.items() if not process.is_running]:
+            del self._task_managers[resource_id]
+            self.start_task_manager()
+
     def submit(
         self, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None, *, module: str = ENTRY_MODULE
     ) -> str:

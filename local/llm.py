@@ -62,6 +62,9 @@ class LlmStub(Part):
             self._server.server_close()
             self._server = None
 
+    def heal(self) -> None:
+        """Do nothing: threads of this process do not end by themselves."""
+
     def addresses(self) -> dict[str, str]:
         """Return the base URL."""
         return {"LLM stub": self.base_url}

@@ -12,6 +12,7 @@ from botocore.config import Config
 from local.http import answers
 from local.part import SingleProcessPart
 from local.ports import HOST, free_port
+from local.process import PartError
 
 REGION = "ap-northeast-2"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "cali-local", "AWS_SECRET_ACCESS_KEY": "cali-local"}
@@ -61,6 +62,15 @@ class Moto(SingleProcessPart):
         for bucket in BUCKETS:
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         kinesis.get_waiter("stream_exists").wait(StreamName=STREAM)
+
+    def heal(self) -> None:
+        """Do nothing if the server runs.
+
+        Raises:
+            PartError: it has ended, and with it stream and buckets.
+        """
+        if not self.is_running:
+            raise PartError(f"{self.name} has ended, and with it all records; see {self.log}")
 
     def addresses(self) -> dict[str, str]:
         """Return the endpoint."""

@@ -43,6 +43,14 @@ class Part(ABC):
         """Stop and return when nothing of it runs. Does nothing where nothing runs."""
 
     @abstractmethod
+    def heal(self) -> None:
+        """Start again what has ended by itself.
+
+        Raises:
+            PartError: it cannot be: what it held is lost.
+        """
+
+    @abstractmethod
     def addresses(self) -> dict[str, str]:
         """Return what a person may open or point a client at: label to address."""
 
@@ -100,6 +108,11 @@ class SingleProcessPart(Part):
             self._starting.clear()
         if self._process:
             self._process.stop()
+
+    def heal(self) -> None:
+        """Start the command again, with the data it had, if it has ended by itself."""
+        if self._starting.is_set() and not self.is_running:
+            self.start()
 
     def kill(self) -> None:
         """End the command with SIGKILL."""

@@ -1,6 +1,7 @@
 """The embedded stack as one thing."""
 
 import fcntl
+import os
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,9 @@ from local.paths import STACK_DIRECTORY
 
 PARTS = ("moto", "opensearch", "milvus", "inbox", "flink")
 LOCK_FILE = "lock"
-# Written by the supervisor of `cali up` before it opens the stack; the rest of the folder is of the stack before.
-KEPT = {LOCK_FILE, "supervisor.log"}
+SUPERVISOR_LOG = "supervisor.log"
+# The log is opened before the stack is; the rest of the folder is of the stack before.
+KEPT = {LOCK_FILE, SUPERVISOR_LOG}
 
 P = TypeVar("P", bound=Part)
 
@@ -134,6 +136,15 @@ class Stack:
                 self._stop_parts()  # lets the other threads end at once, also after Ctrl-C
                 raise
 
+    def heal(self) -> None:
+        """Start again what has ended by itself of the parts that were started.
+
+        Raises:
+            PartError: it cannot be: what it held is lost.
+        """
+        for part in self._started:
+            part.heal()
+
     def environment(self) -> dict[str, str]:
         """Return the `CALI_…` variables and credentials with which the job finds the stack, for client and cluster."""
         return self._environment_of_services() | self._flink.environment()
@@ -150,12 +161,12 @@ class Stack:
             StackError: another stack uses it.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.directory / LOCK_FILE).open("a+")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise StackError(f"another stack runs in {self.directory}; `cali down` stops it") from None
+        self._lock = _try_lock(self.directory)
+        if self._lock is None:
+            raise StackError(f"another stack runs in {self.directory}; `cali down` stops one that `cali up` started")
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
         _empty(self.directory)
         return self
 
@@ -198,6 +209,27 @@ class Stack:
     def _environment_of_services(self) -> dict[str, str]:
         services: list[Part] = [self._moto, self._opensearch, self._milvus, self._inbox]
         return {name: value for part in services for name, value in part.environment().items()}
+
+
+def lock_owner(directory: Path) -> int | None:
+    """Return the process id of the stack that runs in the folder, or None."""
+    if not (directory / LOCK_FILE).exists():
+        return None
+    lock = _try_lock(directory)
+    if lock is None:
+        return int((directory / LOCK_FILE).read_text() or 0)
+    lock.close()
+    return None
+
+
+def _try_lock(directory: Path) -> IO[str] | None:
+    lock = (directory / LOCK_FILE).open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
 
 
 def _empty(directory: Path) -> None:

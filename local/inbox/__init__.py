@@ -62,7 +62,7 @@ class Inbox(SingleProcessPart):
 
     def command(self) -> list[str]:
         """Return the server as a command. The token is in a file: command lines are public."""
-        arguments = ["--port", str(self.port), "--directory", str(self.data)]
+        arguments = ["--port", str(self.port), "--directory", str(self.data), *self.channels]
         return [sys.executable, "-m", "local.inbox", *arguments]
 
     def prepare(self) -> None:

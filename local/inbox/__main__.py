@@ -1,4 +1,4 @@
-"""Run the inbox server: `python -m local.inbox --port PORT --directory DIRECTORY`."""
+"""Run the inbox server: `python -m local.inbox --port PORT --directory DIRECTORY CHANNEL…`."""
 
 import argparse
 import signal
@@ -13,10 +13,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="local.inbox")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("channels", nargs="+")
     arguments = parser.parse_args()
     token = (arguments.directory / "token").read_text()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    InboxServer(arguments.port, token, arguments.directory / "messages.ndjson").serve_forever()
+    messages = arguments.directory / "messages.ndjson"
+    InboxServer(arguments.port, token, arguments.channels, messages).serve_forever()
 
 
 if __name__ == "__main__":

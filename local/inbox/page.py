@@ -48,7 +48,10 @@ PAGE = """<!doctype html>
 def page(
     messages: Sequence[Mapping[str, Any]], channels: Iterable[str], chosen: str | None, zone: tzinfo | None
 ) -> str:
-    """Return the whole page: messages as the store keeps them, of the channel `chosen` or of all."""
+    """Return the whole page: messages as the store keeps them, of the channel `chosen` or of all.
+
+    Times are shown in `zone`, or in that of the machine.
+    """
     shown = [message for message in messages if chosen in {None, message["channel"]}]
     counts = dict.fromkeys(channels, 0)
     for message in messages:
@@ -92,7 +95,7 @@ def _content(payload: Mapping[str, Any]) -> str:
     """Blocks where there are any: then Slack shows the text in notifications only."""
     if blocks := payload.get("blocks"):
         return "".join(_block(block) for block in blocks)
-    return f'<div class="section">{render(payload["text"])}</div>'
+    return f'<div class="section"><div>{render(payload["text"])}</div></div>'
 
 
 def _block(block: Mapping[str, Any]) -> str:

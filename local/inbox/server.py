@@ -5,12 +5,14 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import re2
 from pydantic import ValidationError
 
 from local.inbox.block_kit import RefusedError, check
@@ -21,6 +23,7 @@ from local.ports import HOST
 
 MAX_BODY_BYTES = 1_048_576
 WEBHOOK_PARTS = 3
+WEBHOOK = re2.compile(r"B[A-Z0-9_-]{1,80}")  # channel names are in lower case
 TYPES = {"css": "text/css", "js": "text/javascript"}
 
 
@@ -30,9 +33,13 @@ class InboxServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, port: int, token: str, messages: Path) -> None:
-        """Listen on `port` of 127.0.0.1; webhooks must end in `token`; messages go to the file `messages` too."""
+    def __init__(self, port: int, token: str, channels: Sequence[str], messages: Path) -> None:
+        """Listen on `port` of 127.0.0.1.
+
+        Webhooks must end in `token`; `channels` are shown from the start; messages go to the file `messages` too.
+        """
         self.token = token
+        self.channels = channels
         self.store = Store(messages)
         self.faults = Faults()
         self.stopping = threading.Event()
@@ -132,8 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path).path.removeprefix("/services/").split("/")
         if len(parts) != WEBHOOK_PARTS or not parts[0].startswith("T"):
             raise RefusedError(404, "no_team", "the path is not /services/T…/B…/token")
-        if not parts[1].startswith("B") or len(parts[1]) == 1:
-            raise RefusedError(404, "no_service", "the second part does not name a webhook")
+        if not WEBHOOK.fullmatch(parts[1]):
+            raise RefusedError(404, "no_service", "the second part is not B and a channel")
         if parts[2] != self.server.token:
             raise RefusedError(403, "invalid_token", "the token is not that of this inbox")
         return parts[1][1:].lower()
@@ -165,9 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _send_page(self, channel: str | None) -> None:
-        messages = self.server.store.messages()
-        zone = None  # the machine's own
-        self._send(200, page(messages, [], channel, zone).encode(), "text/html")
+        shown = page(self.server.store.messages(), self.server.channels, channel, zone=None)
+        self._send(200, shown.encode(), "text/html")
 
     def _send_json(self, value: Any) -> None:
         self._send(200, json.dumps(value).encode(), "application/json")
