@@ -225,7 +225,7 @@ def dead_letters(target: IndexTarget, batch: Batch, rejected: Sequence[Rejection
     """
     letters = (
         DeadLetter(
-            id=document_id(rejection.document.line),
+            id=orjson.loads(rejection.document.line)["id"],
             arrival_time=arrival_time(target, rejection.document.line),
             stage=Stage.INDEX,
             error_type=rejection.error_type,
@@ -244,13 +244,13 @@ def backlog(batch: Batch, missing: Sequence[Document]) -> bytes:
 
 
 def _log_action(line: bytes) -> bytes:
-    # The id is taken as it stands between its quotes, so it is valid JSON again without a second encoding.
-    return b'{"index":{"_id":"%s"}}' % document_id(line).encode()
+    return orjson.dumps({"index": {"_id": document_id(line)}})
 
 
 def _incident_action(line: bytes) -> bytes:
-    version = orjson.loads(line)["version"]
-    return b'{"index":{"_id":"%s","version":%d,"version_type":"external"}}' % (document_id(line).encode(), version)
+    document = orjson.loads(line)
+    action = {"_id": document["id"], "version": document["version"], "version_type": "external"}
+    return orjson.dumps({"index": action})
 
 
 async def _is_worth_trying(store: BulkStore, breaker: Breaker) -> bool:

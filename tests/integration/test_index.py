@@ -243,7 +243,7 @@ def test_an_older_incident_document_never_replaces_a_newer_one(stack, opensearch
 def test_while_opensearch_is_away_chunks_go_to_the_backlog_and_catch_up_completes_the_index(
     gate, opensearch, prefix, catch_up, silent
 ):
-    function = IndexFunction(IndexSettings(url=gate.url, prefix=prefix, max_hold_seconds=1.0), IndexTarget.LOGS)
+    function = IndexFunction(IndexSettings(url=gate.url, prefix=prefix, max_hold_seconds=4.0), IndexTarget.LOGS)
     chunks = [chunk_of(*(document(part * 100 + number) for number in range(100))) for part in range(4)]
     with opened(function):
         assert drive(function, chunks[0]) == {}
@@ -265,7 +265,7 @@ def test_while_opensearch_is_away_chunks_go_to_the_backlog_and_catch_up_complete
 
 def test_when_opensearch_is_back_the_operator_indexes_again_after_its_cool_down(gate, opensearch, prefix, monkeypatch):
     monkeypatch.setattr("udfs.operators.index.COOL_DOWN_SECONDS", 1e-6)
-    function = IndexFunction(IndexSettings(url=gate.url, prefix=prefix, max_hold_seconds=0.2), IndexTarget.LOGS)
+    function = IndexFunction(IndexSettings(url=gate.url, prefix=prefix, max_hold_seconds=4.0), IndexTarget.LOGS)
     with opened(function):
         gate.down()
         assert list(drive(function, chunk_of(document(1)))) == [INDEX_BACKLOG.tag_id]

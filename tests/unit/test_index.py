@@ -111,6 +111,12 @@ def test_a_bulk_body_writes_every_line_under_its_own_id_by_a_repeatable_operatio
     assert [first_line, second_line] == [line(0), line(1)]
 
 
+def test_an_id_with_quotes_is_the_same_id_in_the_action():
+    text = orjson.dumps({"id": 's3://b/a"b\\c.gz:7:0', "arrival_time": JUST_BEFORE_MIDNIGHT})
+    (document,) = read_batch(IndexTarget.LOGS, encode_chunk(HOUR, [text]), "").documents
+    assert orjson.loads(document.action)["index"]["_id"] == 's3://b/a"b\\c.gz:7:0'
+
+
 def test_an_incident_is_written_under_its_external_version():
     document = orjson.dumps({"id": "0123456789abcdef", "version": 7000, "last_seen": JUST_BEFORE_MIDNIGHT})
     batch = read_batch(IndexTarget.INCIDENTS, document, "replay-1-")
