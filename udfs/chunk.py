@@ -19,7 +19,7 @@ def hour_of(arrival_time: int) -> int:
 
 def encode_chunk(hour: int, lines: Iterable[bytes]) -> bytes:
     """Join lines, given without their newlines, into a chunk."""
-    return _HEADER.pack(hour) + b"".join(line + b"\n" for line in lines)
+    return _HEADER.pack(hour) + b"\n".join((*lines, b""))
 
 
 def chunk_hour(chunk: bytes) -> int:

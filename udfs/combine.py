@@ -3,8 +3,10 @@
 `merge_groups` is associative and commutative, so that neither batch borders nor the order of records matter.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import sys
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
 
 from schemas.error_group import MAX_EXEMPLARS, ErrorGroup, Exemplar, ServiceSecond
 from schemas.log_entry import Severity
@@ -15,20 +17,6 @@ from udfs.ids import stable_hash
 MAX_EXEMPLAR_BYTES = 4_096
 
 _ORDER = {severity: order for order, severity in enumerate(Severity)}
-
-
-class ErrorRecord(NamedTuple):
-    """What the error path needs of a record. Times are epoch milliseconds, `timestamp` is the event time."""
-
-    id: str
-    arrival_time: int
-    timestamp: str
-    severity: Severity
-    service: str
-    content: str
-    pod: str | None
-    trace_id: str | None
-    fingerprint: Fingerprint
 
 
 def rank(record_id: str) -> int:
@@ -65,19 +53,26 @@ def merge_groups(a: ErrorGroup, b: ErrorGroup) -> ErrorGroup:
     )
 
 
-def combine(records: Iterable[ErrorRecord]) -> list[ServiceSecond]:
-    """Count records by fingerprint, service and second of arrival; sorted, so that equal batches give equal results."""
-    tallies: dict[tuple[str, int, str], _Tally] = {}
-    for record in records:
-        key = (record.service, record.arrival_time // 1000, record.fingerprint.value)
-        tally = tallies.get(key)
+class Combiner:
+    """Counts the records of a batch by fingerprint, service and second of arrival."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[str, int, str], _Tally] = {}
+
+    def add(self, document: Mapping[str, Any], fingerprint: Fingerprint) -> None:
+        """Count a record, given as its redacted `LogDocument`."""
+        key = (document["service.name"], document["arrival_time"] // 1000, fingerprint.value)
+        tally = self._tallies.get(key)
         if tally is None:
-            tallies[key] = tally = _Tally()
-        tally.add(record)
-    seconds: dict[tuple[str, int], list[ErrorGroup]] = {}
-    for (service, second, _), tally in sorted(tallies.items()):
-        seconds.setdefault((service, second), []).append(tally.group(second))
-    return [ServiceSecond(service=key[0], second=key[1], groups=tuple(groups)) for key, groups in seconds.items()]
+            self._tallies[key] = tally = _Tally()
+        tally.add(document, fingerprint)
+
+    def seconds(self) -> list[ServiceSecond]:
+        """Return the groups, sorted by service, second and fingerprint: equal batches give equal results."""
+        seconds: dict[tuple[str, int], list[ErrorGroup]] = {}
+        for (service, second, _), tally in sorted(self._tallies.items(), key=itemgetter(0)):
+            seconds.setdefault((service, second), []).append(tally.group(service, second))
+        return [ServiceSecond(service=key[0], second=key[1], groups=tuple(groups)) for key, groups in seconds.items()]
 
 
 class _Tally:
@@ -88,49 +83,50 @@ class _Tally:
     def __init__(self) -> None:
         self.count = 0
         self.severity = Severity.TRACE
-        self.first_seen = 2**63
-        self.last_seen = -(2**63)
-        self.best: list[tuple[int, str, ErrorRecord]] = []
+        self.first_seen = sys.maxsize
+        self.last_seen = -sys.maxsize
+        self.best: list[tuple[int, str, Mapping[str, Any], Fingerprint]] = []
 
-    def add(self, record: ErrorRecord) -> None:
+    def add(self, document: Mapping[str, Any], fingerprint: Fingerprint) -> None:
         self.count += 1
-        if _ORDER[record.severity] > _ORDER[self.severity]:
-            self.severity = record.severity
-        self.first_seen = min(self.first_seen, record.arrival_time)
-        self.last_seen = max(self.last_seen, record.arrival_time)
-        place = rank(record.id)
+        if document["severity_text"] != self.severity:
+            self.severity = most_severe(self.severity, Severity(document["severity_text"]))
+        arrival = document["arrival_time"]
+        self.first_seen = min(self.first_seen, arrival)
+        self.last_seen = max(self.last_seen, arrival)
+        place = rank(document["id"])
         if len(self.best) < MAX_EXEMPLARS or place < self.best[-1][0]:
-            self.best.append((place, record.id, record))
-            self.best.sort(key=lambda entry: entry[:2])
+            self.best.append((place, document["id"], document, fingerprint))
+            self.best.sort(key=itemgetter(0, 1))
             del self.best[MAX_EXEMPLARS:]
 
-    def group(self, second: int) -> ErrorGroup:
-        words = self.best[0][2]
+    def group(self, service: str, second: int) -> ErrorGroup:
+        words = self.best[0][3]
         return ErrorGroup(
-            fingerprint=words.fingerprint.value,
-            service=words.service,
+            fingerprint=words.value,
+            service=service,
             second=second,
             severity=self.severity,
             count=self.count,
-            title=words.fingerprint.title,
-            template=words.fingerprint.template,
+            title=words.title,
+            template=words.template,
             first_seen=self.first_seen,
             last_seen=self.last_seen,
-            rules_version=words.fingerprint.rules_version,
-            exception_type=words.fingerprint.exception_type,
-            exemplars=tuple(_exemplar(place, record) for place, _, record in self.best),
+            rules_version=words.rules_version,
+            exception_type=words.exception_type,
+            exemplars=tuple(_exemplar(place, document) for place, _, document, _ in self.best),
         )
 
 
-def _exemplar(place: int, record: ErrorRecord) -> Exemplar:
+def _exemplar(place: int, document: Mapping[str, Any]) -> Exemplar:
     return Exemplar(
-        record_id=record.id,
+        record_id=document["id"],
         rank=place,
-        timestamp=record.timestamp,
-        arrival_time=record.arrival_time,
-        content=cut(record.content, MAX_EXEMPLAR_BYTES),
-        pod=record.pod,
-        trace_id=record.trace_id,
+        timestamp=document["@timestamp"],
+        arrival_time=document["arrival_time"],
+        content=cut(document["body"], MAX_EXEMPLAR_BYTES),
+        pod=document.get("k8s.pod.name"),
+        trace_id=document.get("trace_id"),
     )
 
 

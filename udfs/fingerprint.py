@@ -36,6 +36,7 @@ _EXCEPTION = re2.compile(
     r"^(?P<cause>Caused by: |Suppressed: |Exception in thread \S+ |Uncaught )?"
     r"(?P<type>[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*)(?:: ?(?P<message>.*))?$"
 )
+_INTRODUCTIONS = ("Caused by: ", "Suppressed: ", "Exception in thread ", "Uncaught ")
 _TYPE_NAME = re2.compile(
     r"(?:.*\.)?(?:[A-Z_$][\w$]*(?:Exception|Error|Throwable|Failure|Fault|Exit|Interrupt|Timeout|Warning|Group)"
     r"|(?:[\w$]+\.){2,}[A-Z][\w$]*)"
@@ -90,6 +91,7 @@ class FingerprintRules:
         self.parameterizer = Parameterizer(rules.rules)
         self._library = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules.library_frames))
         self._frames: BoundedCache[str, tuple[str, bool] | None] = BoundedCache(_CACHED_LINES)
+        self._values: BoundedCache[tuple[str, tuple[str, ...]], str] = BoundedCache(_CACHED_TEXTS)
         self._readings: BoundedCache[str, _Reading] = BoundedCache(_CACHED_TEXTS)
 
     def read(self, content: str) -> _Reading:
@@ -101,6 +103,11 @@ class FingerprintRules:
             if len(content) <= _MAX_CACHED_TEXT:
                 self._readings.keep(content, reading)
         return reading
+
+    def value(self, service: str, parts: tuple[str, ...]) -> str:
+        """Return the hash of what a text says and of its service."""
+        key = (service, parts)
+        return self._values.get(key) or self._values.keep(key, stable_hash(service, *parts))
 
     def trace(self, content: str) -> _Trace | None:
         """Return the exceptions and frames of a text, or nothing where it has no frame."""
@@ -121,8 +128,8 @@ class FingerprintRules:
                     if frame[1]:
                         own[frame[0]] = None
                 continue
-            exception = _EXCEPTION.match(line)
-            if exception is not None and _is_exception(exception):
+            exception = _read_exception(line)
+            if exception is not None:
                 message = message or exception["message"] or ""
                 exceptions[exception["type"]] = None
         if not all_frames:
@@ -149,8 +156,8 @@ class FingerprintRules:
 
     def _read_message(self, content: str) -> _Reading:
         template = self.parameterizer.template(content[:MAX_MESSAGE])
-        exception = _EXCEPTION.match(content.split("\n", 1)[0])
-        exception_type = exception["type"] if exception is not None and _is_exception(exception) else None
+        exception = _read_exception(content.split("\n", 1)[0])
+        exception_type = None if exception is None else exception["type"]
         return _Reading(("message", template.shape), template.text, _title(template.text), exception_type)
 
     def _read_trace(self, trace: _Trace) -> _Reading:
@@ -164,7 +171,7 @@ class FingerprintRules:
 def fingerprint(content: str, service: str, rules: FingerprintRules) -> Fingerprint:
     """Return the fingerprint of a redacted text of a service."""
     reading = rules.read(content)
-    value = stable_hash(service, *reading.parts)
+    value = rules.value(service, reading.parts)
     return Fingerprint(value, reading.template, reading.title, reading.exception_type, rules.version)
 
 
@@ -176,8 +183,14 @@ def explain(content: str, service: str, rules: FingerprintRules) -> Explanation:
     return Explanation(fingerprint(content, service, rules), tuple(variables), exceptions, frames)
 
 
-def _is_exception(match: Any) -> bool:
-    return match["cause"] is not None or _TYPE_NAME.fullmatch(match["type"]) is not None
+def _read_exception(line: str) -> Any | None:
+    """Match the line that names an exception. Most lines of a log have a space in front of their first colon."""
+    if " " in line.partition(":")[0] and not line.startswith(_INTRODUCTIONS):
+        return None
+    match = _EXCEPTION.match(line)
+    if match is None or not (match["cause"] or _TYPE_NAME.fullmatch(match["type"])):
+        return None
+    return match
 
 
 def _title(text: str) -> str:

@@ -17,7 +17,7 @@ All numbers are big-endian. Columns come before texts, so that one `struct` call
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 MAGIC = b"CALF"
@@ -45,7 +45,17 @@ class RecordBatch(NamedTuple):
 
 
 def decode_frame(frame: bytes) -> RecordBatch:
-    """Read a frame.
+    """Read a frame as a whole.
+
+    Raises:
+        FrameError: as `read_frame`.
+    """
+    origin, records = read_frame(frame)
+    return RecordBatch(origin, list(records))
+
+
+def read_frame(frame: bytes) -> tuple[str, Iterator[RawRecord]]:
+    """Read a frame's origin, and its records one by one, so that not all of them have to be in memory.
 
     Raises:
         FrameError: the bytes are not a frame of version 1, or their length is not what its columns say.
@@ -68,13 +78,18 @@ def decode_frame(frame: bytes) -> RecordBatch:
     payload_position = position + sum(sequence_lengths)
     if payload_position + sum(payload_lengths) != len(frame):
         raise FrameError("frame length does not match its columns")
-    records = []
-    for arrival, sequence_length, payload_length in zip(arrivals, sequence_lengths, payload_lengths, strict=True):
+    columns = zip(arrivals, sequence_lengths, payload_lengths, strict=True)
+    return origin, _read_records(frame, columns, position, payload_position)
+
+
+def _read_records(
+    frame: bytes, columns: Iterable[tuple[int, int, int]], position: int, payload_position: int
+) -> Iterator[RawRecord]:
+    for arrival, sequence_length, payload_length in columns:
         sequence = frame[position : position + sequence_length].decode("ascii")
         position += sequence_length
-        records.append(RawRecord(sequence, arrival, frame[payload_position : payload_position + payload_length]))
+        yield RawRecord(sequence, arrival, frame[payload_position : payload_position + payload_length])
         payload_position += payload_length
-    return RecordBatch(origin, records)
 
 
 def encode_frame(origin: str, records: Sequence[RawRecord]) -> bytes:

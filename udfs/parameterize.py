@@ -5,10 +5,15 @@ from typing import Any, NamedTuple
 
 import re2
 
+from udfs.cache import BoundedCache
 from udfs.ruleset import PARAMETERIZE_DATE, Rule, load_rules, rule_file
 
 #: A fingerprint sees this in place of every variable: a slot may hold a name today and a number tomorrow.
 _ANYTHING = b"<*>"
+
+#: Short variables, such as small numbers, come again and again.
+_MAX_CACHED = 6
+_CACHED_KINDS = 20_000
 
 
 class Variable(NamedTuple):
@@ -58,6 +63,7 @@ class Parameterizer:
         options = re2.Options()
         options.never_capture = True
         self._any = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules).encode(), options)
+        self._kinds: BoundedCache[bytes, int] = BoundedCache(_CACHED_KINDS)
         self._which = re2.Set.FullMatchSet()
         for rule in rules:
             self._which.Add(rule.pattern.encode())
@@ -90,8 +96,14 @@ class Parameterizer:
         ]
 
     def _matches(self, data: bytes) -> Iterator[tuple[int, int, int]]:
-        which = self._which.Match
+        kinds = self._kinds
         match: Any
         for match in self._any.finditer(data):
             start, stop = match.span()
-            yield start, stop, min(which(data[start:stop]))
+            found = data[start:stop]
+            index = kinds.get(found)
+            if index is None:
+                index = min(self._which.Match(found))
+                if stop - start <= _MAX_CACHED:
+                    kinds.keep(found, index)
+            yield start, stop, index

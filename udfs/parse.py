@@ -13,7 +13,7 @@ from schemas.log_entry import LogEntry
 from udfs.errors import BadInputError, ParseError, ValidateError
 
 #: Lines that are validated in one call. One bad line makes its whole block be read line by line.
-_BLOCK = 64
+BLOCK = 64
 
 #: Of a text's beginning so much is searched for time, level and service, characters.
 _HEAD = 400
@@ -90,8 +90,8 @@ class TextReading(NamedTuple):
 def read_entries(lines: Sequence[bytes], max_line_bytes: int) -> list[LogEntry | BadInputError]:
     """Read lines; what `read_entry` would raise for a line stands in its place."""
     entries: list[LogEntry | BadInputError] = []
-    for start in range(0, len(lines), _BLOCK):
-        block = lines[start : start + _BLOCK]
+    for start in range(0, len(lines), BLOCK):
+        block = lines[start : start + BLOCK]
         entries += _read_block(block, max_line_bytes) or _read_each(block, max_line_bytes)
     return entries
 

@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The least number that is taken for nano-, micro- and milliseconds, and how many of them are a millisecond.
 _EPOCH_UNITS = ((10**17, 10**6), (10**14, 10**3), (10**11, 1))
 _MAX_EPOCH = 10**19
-_MAX_FRACTION = len(".123456789")
+_MAX_DIGITS = 9
 
 _LEVELS = {
     Severity.TRACE: "trace verbose finest finer all 10",
@@ -77,6 +77,7 @@ class Validator:
         self._severities: BoundedCache[str | int, str] = BoundedCache(_CACHED_NAMES)
         self._services: BoundedCache[str, str] = BoundedCache(_CACHED_NAMES)
         self._seconds: BoundedCache[str, int] = BoundedCache(_CACHED_SECONDS)
+        self._fractions: BoundedCache[str, int] = BoundedCache(_CACHED_SECONDS)
 
     def document(self, record_id: str, arrival: int, entry: LogEntry) -> dict[str, Any]:
         """Return the `LogDocument` of an entry, not yet redacted.
@@ -136,23 +137,21 @@ class Validator:
 
     def _plain_utc(self, timestamp: Any) -> int | None:
         """Return the epoch milliseconds of `2026-11-22T14:00:01Z`, with or without a fraction, and of nothing else."""
-        if type(timestamp) is not str or timestamp[-1:] != "Z":
-            return None
-        fraction = timestamp[_SECOND_LENGTH:-1]
-        if fraction and not (
-            fraction[0] == "."
-            and 1 < len(fraction) <= _MAX_FRACTION
-            and fraction[1:].isdecimal()
-            and fraction.isascii()
-        ):
+        if type(timestamp) is not str:
             return None
         second = self._seconds.get(timestamp[:_SECOND_LENGTH])
+        fraction = self._fractions.get(timestamp[_SECOND_LENGTH:])
         if second is None:
             second = _read_second(timestamp[:_SECOND_LENGTH])
             if second is None:
                 return None
             self._seconds.keep(timestamp[:_SECOND_LENGTH], second)
-        return second + int(fraction[1:4].ljust(3, "0")) if fraction else second
+        if fraction is None:
+            fraction = _read_fraction(timestamp[_SECOND_LENGTH:])
+            if fraction is None:
+                return None
+            self._fractions.keep(timestamp[_SECOND_LENGTH:], fraction)
+        return second + fraction
 
     def _settle_time(self, entry: LogEntry, service: str, arrival: int, flags: list[Flag]) -> tuple[int, str]:
         """Return arrival and event time; the arrival time is the event time where that is missing or not believed."""
@@ -283,6 +282,22 @@ def _read_second(text: str) -> int | None:
         return _ms(datetime.fromisoformat(text).replace(tzinfo=UTC))
     except ValueError:
         return None
+
+
+def _read_fraction(text: str) -> int | None:
+    """Return the milliseconds of `Z` or `.123456789Z`."""
+    if text == "Z":
+        return 0
+    digits = text[1:-1]
+    if (
+        text[:1] != "."
+        or text[-1] != "Z"
+        or not digits.isdecimal()
+        or not digits.isascii()
+        or len(digits) > _MAX_DIGITS
+    ):
+        return None
+    return int(digits[:3].ljust(3, "0"))
 
 
 def _event(moment: datetime, *, is_zoned: bool, flag: Flag | None) -> EventTime:

@@ -23,7 +23,7 @@ DEAD_LETTERS = OutputTag("dead_letters", BYTES)
 
 
 class IngestFunction(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
-    """Frames in; out `KEYED` rows of `ServiceSecond` by service, and chunks to `ARCHIVE`, `RECEIPTS`, `DEAD_LETTERS`."""
+    """From frames to `KEYED` rows of `ServiceSecond`, key: service, and chunks for the three side outputs."""
 
     _ingest: Ingest
 
