@@ -4,7 +4,13 @@ import sys
 
 import typer
 
+from jobs.commands.analyze import analyze
 from jobs.commands.config import config
+from jobs.commands.demo import demo
+from jobs.commands.generate import generate
+from jobs.commands.index import app as index
+from jobs.commands.knowledge import app as knowledge
+from jobs.commands.local_stack import down, up
 from jobs.log_insight.settings import SettingsError
 
 app = typer.Typer(
@@ -20,7 +26,10 @@ def cali() -> None:
     """Cloud-native AI Log Insight: raw logs in, one grounded alert out."""
 
 
-app.command()(config)
+for command in (demo, up, down, generate, analyze, config):
+    app.command()(command)
+app.add_typer(knowledge, name="knowledge")
+app.add_typer(index, name="index")
 
 
 def main() -> None:

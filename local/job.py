@@ -24,7 +24,7 @@ def submit_job(stack: Stack, extra_env: Mapping[str, str] | None = None) -> str:
     """
     os.environ.update(stack.environment() | dict(extra_env or {}))
     settings, secrets = load_settings(), load_secrets()
-    sync_folder(ROOT / "knowledge", settings, secrets)
+    sync_folder(str(ROOT / "knowledge"), settings, secrets)
     with connect(settings.index, secrets) as opensearch:
         install_templates(opensearch, settings.index.prefix)
     job_id = stack.flink.submit(env=extra_env)

@@ -1,6 +1,5 @@
 """`cali demo`: the whole pipeline on a story of failing services, from nothing to an account of it."""
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -8,15 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.commands.knowledge import sync_folder
-from jobs.log_insight.opensearch import connect, install_templates
 from jobs.log_insight.settings import load_secrets, load_settings
 from local.demo import DemoError, Plan, print_account, tell, write_report
+from local.job import submit_job
 from local.paths import ROOT
 from local.stack import Stack
 
 REPORT = ROOT / "build" / "demo-report.json"
-_RUNNING_SECONDS = 120.0
 
 
 def demo(
@@ -40,17 +37,11 @@ def demo(
     with Stack() as stack:
         console.print("starting Kinesis, S3, OpenSearch, Milvus, the Slack inbox and Flink on 127.0.0.1 …")
         stack.start()
-        # Here and in every child: this process is a client of the stack from now on.
-        os.environ.update(stack.environment(), CALI_ENVIRONMENT="demo")
-        settings, secrets = load_settings(), load_secrets()
         for label, address in stack.addresses().items():
             console.print(f"  {label}: {address}")
-        sync_folder(ROOT / "knowledge", settings, secrets)
-        with connect(settings.index, secrets) as opensearch:
-            install_templates(opensearch, settings.index.prefix)
-        console.print("submitting the job with flink run …")
-        job = stack.flink.submit()
-        stack.flink.await_state(job, "RUNNING", _RUNNING_SECONDS)
+        console.print("filling the knowledge base, submitting the job with flink run …")
+        job = submit_job(stack, {"CALI_ENVIRONMENT": "demo"})
+        settings, secrets = load_settings(), load_secrets()
         console.print(f"the job runs after {time.monotonic() - began:.0f} s; now the story")
         try:
             account = tell(stack, Plan(records, duration, seed), settings, secrets, console)

@@ -21,7 +21,7 @@ class Folder(Protocol):
     """Objects under one root. Names are relative to it and use `/`."""
 
     def names(self, below: str) -> Iterator[str]:
-        """Yield the names of finished objects below a sub-folder, in order."""
+        """Yield the names of finished objects below a sub-folder, in order; `""` is the root."""
         ...
 
     def open(self, name: str) -> IO[bytes]:
@@ -99,7 +99,10 @@ class S3Folder:
 
     def names(self, below: str) -> Iterator[str]:
         """Yield objects; an upload in progress is none yet."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{self._key(below)}/")
+        prefix = self._key(below).rstrip("/")
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"{prefix}/" if prefix else ""
+        )
         for page in pages:
             for entry in page.get("Contents", ()):
                 yield entry["Key"].removeprefix(self._prefix).lstrip("/")

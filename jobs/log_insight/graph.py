@@ -1,6 +1,9 @@
 """The job graph as Flink builds it, for the topology tests and `docs/topology.md`.
 
-Run `python -m jobs.log_insight.graph > docs/topology.md` after a change of the wiring.
+After a change of the wiring:
+
+    export CALI_FLINK__CONNECTORS_JAR=$PWD/connectors/target/cali-connectors.jar
+    python -m jobs.log_insight.graph >docs/topology.md
 """
 
 import sys
@@ -9,7 +12,7 @@ from typing import NamedTuple
 from pyflink.datastream import StreamExecutionEnvironment
 
 from jobs.log_insight.__main__ import configuration
-from jobs.log_insight.settings import Settings
+from jobs.log_insight.settings import Settings, StoreSettings, load_settings
 from jobs.log_insight.topology import build
 
 _HEAD = """# Topology
@@ -29,11 +32,23 @@ class Node(NamedTuple):
     slot_group: str
 
 
-def read_graph(env: StreamExecutionEnvironment) -> list[Node]:
-    """Return the operators of what was added to `env`, sources first."""
+def build_graph(settings: Settings) -> list[Node]:
+    """Return the operators of the job with these settings, sources first."""
+    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings))
+    build(env, settings.model_copy(update={"store": _local(settings.store)}))
+    return _nodes(env)
+
+
+def _local(store: StoreSettings) -> StoreSettings:
+    """Keep the stores on local paths: `s3://` needs Flink's plugin already when the graph is built."""
+    paths = {name: value.replace("s3://", "/") for name, value in store if isinstance(value, str)}
+    return store.model_copy(update=paths)
+
+
+def _nodes(env: StreamExecutionEnvironment) -> list[Node]:
     # The public execution plan has names only; uids stand in the stream graph.
     graph = env._generate_stream_graph(clear_transformations=False)  # noqa: SLF001 - no public way to the uids
-    nodes = {node.getId(): node for node in graph.getStreamNodes()}
+    nodes = {node.getId(): node for node in graph.getStreamNodes().toArray()}
     uids = {key: node.getTransformationUID() or node.getOperatorName() for key, node in nodes.items()}
     return [
         Node(uids[key], tuple(uids[edge.getSourceId()] for edge in node.getInEdges()), node.getSlotSharingGroup())
@@ -57,16 +72,13 @@ def to_markdown(nodes: list[Node]) -> str:
 
 
 def _box(uid: str) -> str:
-    """Flink derives the uids of a sink's parts from the sink's own: `Sink <uid> Committer`."""
-    return uid.removeprefix("Sink ").removesuffix(" Committer").partition(":")[0].strip()
+    """Return the operator a uid belongs to; Flink derives that of a committer from its sink's."""
+    return uid.removeprefix("Sink Committer: ")
 
 
 def main() -> None:
     """Print `docs/topology.md`."""
-    settings = Settings()
-    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings))
-    build(env, settings)
-    sys.stdout.write(to_markdown(read_graph(env)))
+    sys.stdout.write(to_markdown(build_graph(load_settings())))
 
 
 if __name__ == "__main__":

@@ -104,12 +104,6 @@ class KinesisSettings(Section):
     shard_discovery_interval_ms: int = Field(
         10_000, ge=100, description="Pause between two listings of the shards, milliseconds.", examples=["10000"]
     )
-    batch_bytes: int = Field(
-        1_048_576,
-        ge=1024,
-        description="Payload bytes of one element at most; a larger response is sliced.",
-        examples=["1048576"],
-    )
 
     @model_validator(mode="after")
     def _timestamps_are_there(self) -> Self:
@@ -135,6 +129,12 @@ class SourceSettings(Section):
     )
     content: Content = Field(
         Content.RECORDS, description="What the lines of `s3` and `file` are.", examples=["archive"]
+    )
+    batch_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        description="Payload bytes of one element at most; a larger read is sliced.",
+        examples=["1048576"],
     )
     kinesis: KinesisSettings = Field(default_factory=KinesisSettings, description="The Kinesis source.")
 

@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 from pyflink.datastream.connectors.base import Source
 from pyflink.java_gateway import get_gateway
 
-from jobs.log_insight.settings import Settings
+from jobs.log_insight.settings import Settings, SourceKind
+
+
+def record_source(settings: Settings) -> Source:
+    """Return the source that `settings.source.kind` names."""
+    return kinesis_source(settings) if settings.source.kind is SourceKind.KINESIS else file_source(settings)
 
 
 def kinesis_source(settings: Settings) -> Source:
@@ -41,7 +46,7 @@ def kinesis_options(settings: Settings) -> dict[str, str]:
         "source.stop.timestamp": _iso(kinesis.stop_timestamp),
         "source.poll.interval": f"{kinesis.poll_interval_ms} ms",
         "source.shard.discovery.interval": f"{kinesis.shard_discovery_interval_ms} ms",
-        "source.batch.bytes": f"{kinesis.batch_bytes} b",
+        "source.batch.bytes": f"{settings.source.batch_bytes} b",
     }
     return {key: value for key, value in options.items() if value is not None}
 
@@ -49,8 +54,7 @@ def kinesis_options(settings: Settings) -> dict[str, str]:
 def file_source(settings: Settings) -> Source:
     """Return the source that reads the lines below `settings.source.path`, once, in the order of the files' paths."""
     sources = get_gateway().jvm.dev.cali.connectors.Sources
-    batch_bytes = settings.source.kinesis.batch_bytes
-    return Source(sources.files(settings.source.path, batch_bytes, settings.ingest.max_line_bytes))
+    return Source(sources.files(settings.source.path, settings.source.batch_bytes, settings.ingest.max_line_bytes))
 
 
 def _iso(time: datetime | None) -> str | None:

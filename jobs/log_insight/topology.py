@@ -1,5 +1,6 @@
 """The path of a record, wired. It reads as the diagram in the README does; nothing is decided here."""
 
+from pyflink.common import WatermarkStrategy
 from pyflink.datastream import AsyncDataStream, DataStream, StreamExecutionEnvironment
 
 from jobs.log_insight.operator_ids import OperatorId, SlotGroup
@@ -51,8 +52,8 @@ def build(env: StreamExecutionEnvironment, settings: Settings) -> None:
 
 def read(env: StreamExecutionEnvironment, settings: Settings) -> DataStream:
     """Add the source; its elements are RecordBatch frames."""
-    source, watermarks = record_source(settings)
-    frames = env.from_source(source, watermarks, OperatorId.SOURCE.value, type_info=BYTES)
+    watermarks = WatermarkStrategy.no_watermarks()  # those of the source itself get through
+    frames = env.from_source(record_source(settings), watermarks, OperatorId.SOURCE.value, type_info=BYTES)
     return named(frames, OperatorId.SOURCE, SlotGroup.INGEST)
 
 
