@@ -1,0 +1,76 @@
+"""The alert path, or its beginning, as a job in a process of its own; event time is under the caller's control.
+
+    alert_path_job.py PORT PARALLELISM OPERATOR...
+
+Elements come from PORT, one a line: event time in epoch milliseconds, key and JSON, separated by tabs. The watermark
+follows right behind the largest event time; the end of the connection is the end of the run. The last operator's output
+goes to standard output as it comes, one JSON object a line: {"tag": …, "key": …, "body": …}. Settings come from the
+environment.
+"""
+
+import json
+import sys
+
+from pyflink.common import Configuration, Row, WatermarkStrategy
+from pyflink.common.watermark_strategy import TimestampAssigner
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+
+from jobs.log_insight.settings import load_settings
+from udfs.operators.admit import AdmitFunction
+from udfs.operators.gate import ANALYSIS_REQUESTS, GateFunction
+from udfs.operators.track import TrackFunction
+from udfs.operators.type_info import KEYED, key_of
+
+CONFIGURATION = {
+    "python.executable": sys.executable,
+    "python.client.executable": sys.executable,
+    "python.fn-execution.bundle.size": "8",
+    "python.fn-execution.bundle.time": "100",
+    "pipeline.auto-watermark-interval": "10 ms",
+    "restart-strategy.type": "none",
+}
+OPERATORS = {"admit": AdmitFunction, "track": TrackFunction, "gate": GateFunction}
+
+
+class EventTime(TimestampAssigner):
+    def extract_timestamp(self, value: str, record_timestamp: int) -> int:
+        del record_timestamp
+        return int(value.partition("\t")[0])
+
+
+def to_row(line: str) -> Row:
+    _, key, body = line.split("\t")
+    return Row(key=key, body=body.encode())
+
+
+def source(env: StreamExecutionEnvironment, port: int) -> DataStream:
+    lines = DataStream(env._j_stream_execution_environment.socketTextStream("127.0.0.1", port))
+    strategy = WatermarkStrategy.for_monotonous_timestamps().with_timestamp_assigner(EventTime())
+    return lines.assign_timestamps_and_watermarks(strategy).map(to_row, KEYED)
+
+
+def tagged(tag: str, stream: DataStream) -> DataStream:
+    return stream.map(lambda row: Row(key=f"{tag}\t{row.key}", body=row.body), KEYED)
+
+
+def main(port: int, parallelism: int, operators: list[str]) -> None:
+    configuration = Configuration()
+    for name, value in CONFIGURATION.items():
+        configuration.set_string(name, value)
+    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    env.set_parallelism(parallelism)
+    stream = source(env, port)
+    for operator in operators:
+        stream = stream.key_by(key_of).process(OPERATORS[operator](load_settings()), KEYED)
+    output = tagged("main", stream)
+    if operators[-1] == "gate":
+        output = output.union(tagged("analysis", stream.get_side_output(ANALYSIS_REQUESTS)))
+    with output.execute_and_collect() as results:
+        for row in results:
+            tag, _, key = row[0].partition("\t")
+            sys.stdout.write(json.dumps({"tag": tag, "key": key, "body": json.loads(bytes(row[1]))}) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,240 @@
+"""`admit`, `track` and `gate` in real Flink jobs: late data, the end of a bounded run, live and replayed."""
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from pyflink.common import Row
+
+from schemas.alert import AlertKind, Routed
+from schemas.error_group import ErrorGroup, Exemplar, ServiceSecond, arrival_second
+from schemas.incident import IncidentState
+from schemas.log_entry import Severity
+from udfs.admit import overflow_fingerprint
+from udfs.ids import incident_id, stable_hash
+from udfs.operators.type_info import keyed
+
+ALERT_PATH = ("admit", "track", "gate")
+
+#: A full minute, in epoch seconds.
+T0 = 1_763_812_800
+SERVICE = "payment-api"
+
+
+def group(name: str, second: int, count: int = 1, service: str = SERVICE) -> ErrorGroup:
+    fingerprint = stable_hash(service, name)
+    arrival = (T0 + second) * 1000
+    return ErrorGroup(
+        fingerprint=fingerprint,
+        service=service,
+        second=T0 + second,
+        severity=Severity.ERROR,
+        count=count,
+        title=name,
+        template=name,
+        first_seen=arrival,
+        last_seen=arrival + 999,
+        rules_version="2026-01-01",
+        exemplars=(
+            Exemplar(
+                record_id=f"{name}:{second}",
+                rank=int(stable_hash(name, second), 16) >> 1,
+                timestamp="",
+                arrival_time=arrival,
+                content=name,
+            ),
+        ),
+    )
+
+
+def element(*groups: ErrorGroup) -> Row:
+    part = ServiceSecond(service=groups[0].service, second=groups[0].second, groups=groups)
+    return keyed(part.service, part)
+
+
+class Result(NamedTuple):
+    """What came out of a job; `body` is a model in its JSON form."""
+
+    tag: str
+    key: str
+    body: dict[str, Any]
+
+
+class Job:
+    """A running job. Tests send it elements with event times and read what comes out."""
+
+    def __init__(self, operators: Iterable[str], parallelism: int, settings: Mapping[str, int]) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        script = Path(__file__).with_name("alert_path_job.py")
+        port = self._server.getsockname()[1]
+        self._process = subprocess.Popen(  # noqa: S603 - a script of this folder
+            [sys.executable, script, str(port), str(parallelism), *operators],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {f"CALI_{name}": str(value) for name, value in settings.items()},
+        )
+        self._connection: socket.socket | None = None
+
+    def send(self, row: Row, event_time: int | None = None) -> None:
+        """Send an element; its event time is that of its second unless given, in seconds since T0."""
+        second = arrival_second(row.body) if event_time is None else T0 + event_time
+        if self._connection is None:
+            self._connection, _ = self._server.accept()
+        self._connection.sendall(f"{second * 1000}\t{row.key}\t{row.body.decode()}\n".encode())
+
+    def next(self) -> Result:
+        """Wait for the next result."""
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        assert line, "the job ended"
+        return Result(**json.loads(line))
+
+    def end(self) -> list[Result]:
+        """End the input and return the results that have not been read."""
+        assert self._connection
+        assert self._process.stdout
+        self._connection.close()
+        results = [Result(**json.loads(line)) for line in self._process.stdout]
+        assert self._process.wait() == 0
+        return results
+
+    def stop(self) -> None:
+        if self._connection:
+            self._connection.close()
+        self._server.close()
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Job]]:
+    """Return a function that starts a job; settings are named as in `jobs.log_insight.settings`."""
+    with ExitStack() as stack:
+
+        def start(*operators: str, parallelism: int = 1, **settings: int) -> Job:
+            job = Job(operators, parallelism, settings)
+            stack.callback(job.stop)
+            return job
+
+        yield start
+
+
+def test_a_late_error_is_marked_and_a_late_new_kind_joins_the_overflow(start):
+    job = start("admit")
+    job.send(element(group("timeout", 0)))
+    job.send(element(group("timeout", 10)))
+    # Its coming out says that the watermark has passed its second.
+    on_time = ErrorGroup.model_validate(job.next().body)
+    job.send(element(group("timeout", 0, 7), group("never seen", 0, 3)))
+    late = [ErrorGroup.model_validate(job.next().body) for _ in range(2)]
+    rest = [ErrorGroup.model_validate(result.body) for result in job.end()]
+    assert (on_time.second, on_time.count, on_time.late) == (T0, 1, False)
+    assert {(one.fingerprint, one.count, one.late) for one in late} == {
+        (stable_hash(SERVICE, "timeout"), 7, True),
+        (overflow_fingerprint(SERVICE), 3, True),
+    }
+    assert [(one.second, one.late) for one in rest] == [(T0 + 10, False)]
+
+
+def test_an_incident_lives_by_event_time_from_its_opening_to_its_end(start):
+    job = start(*ALERT_PATH, TRACK__GROUP_INTERVAL_SECONDS=60, TRACK__RESOLVE_AFTER_SECONDS=100)
+    job.send(element(group("timeout", 0)))
+    job.send(element(group("timeout", 2, 4)))
+    opened = [job.next(), job.next()]
+    job.send(element(group("timeout", 30, 20)))
+    firing = Routed.model_validate(job.next().body)
+    # Late by far: it is counted, but moves nothing.
+    job.send(element(group("timeout", 3, 100)))
+    job.send(element(group("other", 400)))
+    updated, resolved = (Routed.model_validate(job.next().body) for _ in range(2))
+    rest = routed(job.end())
+    assert {result.tag for result in opened} == {"main", "analysis"}
+    incident = incident_id("dev", "2026-01-01", stable_hash(SERVICE, "timeout"), T0)
+    assert {one.incident.id for one in [*routed(opened), firing, updated, resolved]} == {incident}
+    assert firing.alert is not None
+    assert (firing.alert.kind, firing.alert.raised_at, firing.incident.count) == (AlertKind.FIRING, (T0 + 5) * 1000, 5)
+    assert firing.alert.analysis_expected
+    assert updated.alert is not None
+    assert (updated.alert.kind, updated.alert.interval, updated.incident.count) == (AlertKind.UPDATE, 1, 125)
+    assert (resolved.incident.state, resolved.incident.late, resolved.alert) == (IncidentState.RESOLVED, 100, None)
+    assert [one.incident.title for one in rest] == ["other", "other"]
+
+
+def story() -> list[list[ErrorGroup]]:
+    """Three services, second by second: a steady failure, a burst of many kinds, a late starter, and a new life."""
+    settled = [[group("steady", second, second + 1)] for second in range(0, 200, 7)]
+    storm = [[group(f"kind {number}", 20 + number % 3, service="cart-api") for number in range(30)]]
+    later = [[group("second life", second, service="auth-api")] for second in (0, 10, 150, 199)]
+    return [groups for part in (settled, storm, later) for groups in part]
+
+
+def seconds_of(groups: list[ErrorGroup]) -> list[Row]:
+    by_second: dict[int, list[ErrorGroup]] = {}
+    for one in groups:
+        by_second.setdefault(one.second, []).append(one)
+    return [element(*by_second[second]) for second in sorted(by_second)]
+
+
+def routed(results: Iterable[Result]) -> list[Routed]:
+    return [Routed.model_validate(result.body) for result in results if result.tag == "main"]
+
+
+def summary(results: list[Result]) -> tuple[Counter[tuple[str, str, int, int]], dict[str, int]]:
+    """Return the alerts by id, kind, count and number rolled up, and the last count of each incident."""
+    told = routed(results)
+    alerts = Counter((a.id, a.kind.value, a.incident.count, a.rolled_up) for one in told if (a := one.alert))
+    incidents = sorted((one.incident for one in told), key=lambda incident: incident.revision)
+    return alerts, {incident.id: incident.count for incident in incidents}
+
+
+def test_live_and_replayed_in_other_batches_the_same_incidents_are_told(start):
+    settings = {
+        "TRACK__GROUP_WAIT_SECONDS": 3,
+        "TRACK__GROUP_INTERVAL_SECONDS": 40,
+        "TRACK__RESOLVE_AFTER_SECONDS": 60,
+        "GATE__STORM_INCIDENTS_PER_MINUTE": 5,
+    }
+    live_job = start(*ALERT_PATH, parallelism=2, **settings)
+    rows = [row for groups in story() for row in seconds_of(groups)]
+    for row in sorted(rows, key=lambda row: arrival_second(row.body)):
+        live_job.send(row)
+    live = summary(live_job.end())
+
+    replay_job = start(*ALERT_PATH, parallelism=2, **settings)
+    groups = [one for groups in story() for one in groups]
+    random.Random(7).shuffle(groups)  # noqa: S311 - any order will do
+    for one in groups:
+        # The event time stands still, so there is no watermark but the last.
+        replay_job.send(element(one), event_time=0)
+    replayed = summary(replay_job.end())
+
+    assert replayed == live
+    alerts, counts = live
+    assert max(alerts.values()) == 1
+    assert Counter(kind for _, kind, _, _ in alerts) == {"firing": 1 + 5 + 2, "rollup": 1, "update": 4}
+    assert [rolled_up for _, kind, _, rolled_up in alerts if kind == "rollup"] == [25]
+    assert sum(counts.values()) == sum(one.count for one in groups)
+
+
+def test_a_flood_of_different_errors_makes_few_alerts_and_is_counted_to_the_last(start):
+    job = start(*ALERT_PATH)
+    for second in range(0, 100, 10):
+        for part in range(3):
+            groups = (group(f"{second}/{part}/{number}", second) for number in range(100))
+            job.send(element(*groups), event_time=0)
+    alerts, counts = summary(job.end())
+    assert sum(counts.values()) == 3_000
+    assert Counter(kind for _, kind, _, _ in alerts) == {"firing": 10 + 1, "rollup": 2}
+    # Of the two minutes' hundred new kinds ten are told of, and the overflow.
+    assert sorted(rolled_up for _, kind, _, rolled_up in alerts if kind == "rollup") == [40, 50]
