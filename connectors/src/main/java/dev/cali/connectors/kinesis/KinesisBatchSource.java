@@ -45,7 +45,7 @@ public final class KinesisBatchSource
      * @throws IllegalArgumentException an option is unknown, missing or wrong; the message names it
      */
     public static KinesisBatchSource fromOptions(Map<String, String> options) {
-        return new KinesisBatchSource(SourceConfig.fromOptions(options), StreamClient::connect);
+        return new KinesisBatchSource(SourceConfig.fromOptions(options), new StreamClient.AwsFactory());
     }
 
     @Override

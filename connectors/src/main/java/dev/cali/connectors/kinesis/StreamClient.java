@@ -5,11 +5,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import javax.annotation.Nullable;
 import org.apache.flink.util.FlinkRuntimeException;
 import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
+import software.amazon.awssdk.core.SdkSystemSetting;
 import software.amazon.awssdk.http.apache.ApacheHttpClient;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.kinesis.KinesisClient;
@@ -29,12 +31,40 @@ final class StreamClient implements AutoCloseable {
         KinesisClient create(SourceConfig config);
     }
 
+    /** Connects with credentials of the SDK's default chain. A class, as shading breaks lambdas that travel. */
+    static final class AwsFactory implements Factory {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public KinesisClient create(SourceConfig config) {
+            if (config.endpoint() != null && !AWS_HOST.matcher(config.endpoint().getHost()).find()) {
+                // Emulators speak JSON only; the SDK has no other switch than this.
+                System.setProperty(SdkSystemSetting.CBOR_ENABLED.property(), "false");
+            }
+            return KinesisClient.builder()
+                    .region(Region.of(config.region()))
+                    .endpointOverride(config.endpoint())
+                    .credentialsProvider(DefaultCredentialsProvider.builder().build())
+                    .httpClientBuilder(ApacheHttpClient.builder()
+                            .maxConnections(MAX_CONNECTIONS)
+                            .connectionTimeout(CONNECT_TIMEOUT)
+                            .socketTimeout(SOCKET_TIMEOUT))
+                    .overrideConfiguration(override -> override
+                            // The SDK's own retries would sleep on the thread of the call and hide throttling from the metrics.
+                            .retryStrategy(AwsRetryStrategy.doNotRetry())
+                            .apiCallAttemptTimeout(CALL_TIMEOUT))
+                    .build();
+        }
+    }
+
     /** A shard as it was listed, with the shards it came from. */
     record ListedShard(String id, List<String> parents) {}
 
     /** The shards of a stream, and when Kinesis named them. */
     record Listing(List<ListedShard> shards, ServiceTime time) {}
 
+    private static final Pattern AWS_HOST = Pattern.compile("\\.amazonaws\\.com(\\.cn)?$");
     private static final int MAX_RECORDS = 10_000;
     private static final int MAX_CONNECTIONS = 1_000;
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(5);
@@ -47,23 +77,6 @@ final class StreamClient implements AutoCloseable {
     StreamClient(SourceConfig config, KinesisClient client) {
         this.config = config;
         this.client = client;
-    }
-
-    /** Connects with credentials of the SDK's default chain. */
-    static KinesisClient connect(SourceConfig config) {
-        return KinesisClient.builder()
-                .region(Region.of(config.region()))
-                .endpointOverride(config.endpoint())
-                .credentialsProvider(DefaultCredentialsProvider.builder().build())
-                .httpClientBuilder(ApacheHttpClient.builder()
-                        .maxConnections(MAX_CONNECTIONS)
-                        .connectionTimeout(CONNECT_TIMEOUT)
-                        .socketTimeout(SOCKET_TIMEOUT))
-                .overrideConfiguration(override -> override
-                        // The SDK's own retries would sleep on the thread of the call and hide throttling from the metrics.
-                        .retryStrategy(AwsRetryStrategy.doNotRetry())
-                        .apiCallAttemptTimeout(CALL_TIMEOUT))
-                .build();
     }
 
     /** Lists all shards that are open or within retention. */
