@@ -35,9 +35,10 @@ COSINE_FLOOR = 0.2
 #: Weight of what a query leaves unsaid, in units of a rare word.
 UNSAID = 2.0
 
-#: The fit: probability = 1 / (1 + exp(-SLOPE * (raw - MIDPOINT))).
-SLOPE = 20.0
-MIDPOINT = 0.36
+#: The fit: probability = 1 / (1 + exp(-SLOPE * (raw - MIDPOINT - BEHIND * (best - raw)))).
+SLOPE = 21.0
+MIDPOINT = 0.39
+BEHIND = 0.94
 #: No mapping fitted to a few hundred queries can promise more.
 MAX_SCORE = 0.99
 
@@ -66,13 +67,17 @@ class Match(NamedTuple):
 def rank(query: Query, query_words: Sequence[str], candidates: Sequence[Candidate], embedder: Embedder) -> list[Match]:
     """Return the candidates by falling score; equal ones by id."""
     raw = raw_scores(query, query_words, candidates, embedder)
-    matches = [Match(found.document, probability(score)) for found, score in zip(candidates, raw, strict=True)]
+    best = max(raw, default=0.0)
+    matches = [Match(found.document, probability(score, best)) for found, score in zip(candidates, raw, strict=True)]
     return sorted(matches, key=lambda match: (-match.score, match.document.id))
 
 
-def probability(raw: float) -> float:
-    """Return the probability that stands for a raw score, rounded to what the fit can tell apart."""
-    return round(min(MAX_SCORE, 1.0 / (1.0 + math.exp(-SLOPE * (raw - MIDPOINT)))), 4)
+def probability(raw: float, best: float) -> float:
+    """Return the probability that stands for a raw score, `best` being the highest one for the same query.
+
+    A document that lies behind another one is less likely to be right than one with the same score that leads.
+    """
+    return round(min(MAX_SCORE, 1.0 / (1.0 + math.exp(-SLOPE * (raw - MIDPOINT - BEHIND * (best - raw))))), 3)
 
 
 def raw_scores(

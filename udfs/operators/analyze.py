@@ -63,7 +63,7 @@ class AnalyzeFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untype
         """Analyse one incident. What is expected to fail does not raise; a bug fails the task."""
         try:
             return [_row(await self._loop.awaitable(self._analyze(value.body)))]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again without the record
             # Flink puts the element's text into the error's, and messages quote what they choke on: neither may reach
             # logs or the web UI.
             value["body"] = b""
