@@ -73,7 +73,7 @@ def read_frame(frame: bytes) -> tuple[str, Iterator[RawRecord]]:
         position += 2 * count
         payload_lengths = struct.unpack_from(f">{count}I", frame, position)
         position += 4 * count
-    except struct.error as error:
+    except (struct.error, UnicodeDecodeError) as error:
         raise FrameError("frame is cut short") from error
     payload_position = position + sum(sequence_lengths)
     if payload_position + sum(payload_lengths) != len(frame):
