@@ -6,7 +6,7 @@ import gzip
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import IO, Annotated, NamedTuple
@@ -82,7 +82,8 @@ def catch_up(
     """
     settings, secrets = load_settings(), load_secrets()
     try:
-        reports = asyncio.run(_catch_up(settings, secrets, backlog or settings.store.index_backlog))
+        root = backlog or settings.store.index_backlog
+        reports = asyncio.run(drain_backlog(settings, secrets, root, _print_report))
     except (BotoCoreError, ClientError) as error:
         typer.echo(f"S3: {error}", err=True)
         raise typer.Exit(EXIT_INCOMPLETE) from None
@@ -102,7 +103,16 @@ def summary(reports: list[ObjectReport]) -> dict[str, int]:
     }
 
 
-async def _catch_up(settings: Settings, secrets: Secrets, root: str) -> list[ObjectReport]:
+async def drain_backlog(
+    settings: Settings, secrets: Secrets, root: str, on_report: Callable[[ObjectReport, str], None]
+) -> list[ObjectReport]:
+    """Index the objects below `root`, a folder or `s3://` URL; delete each once all of it is indexed.
+
+    `on_report` is told of each object, with its address.
+
+    Raises:
+        BotoCoreError, ClientError: S3 failed.
+    """
     source = folder(root, settings.aws)
     names = [(target, name) for target in IndexTarget for name in source.names(target)]
     patient = settings.index.model_copy(update={"request_timeout_seconds": HOLD.request_timeout_seconds})
@@ -113,8 +123,12 @@ async def _catch_up(settings: Settings, secrets: Secrets, root: str) -> list[Obj
             for target, name in progress.track(names, description="backlog objects"):
                 report = await worker.catch_up(target, name)
                 reports.append(report)
-                typer.echo(json.dumps(report._asdict() | {"object": source.url(name)}))
+                on_report(report, source.url(name))
     return reports
+
+
+def _print_report(report: ObjectReport, url: str) -> None:
+    typer.echo(json.dumps(report._asdict() | {"object": url}))
 
 
 class _Worker:
