@@ -57,8 +57,7 @@ def tell(stack: Stack, plan: Plan, settings: Settings, secrets: Secrets, console
         manifest = send(story, KinesisStream(stack.moto.client("kinesis"), STREAM, plan.seed), paced=True)
         console.print(f"everything is sent: {manifest.records:,} Kinesis records, {manifest.lines:,} log lines")
         _await_files(manifest, stores)
-        _catch_up(settings, secrets, console)
-        _await("indexed", stores.indexed_count, manifest.lines)
+        _await("indexed", lambda: _caught_up(stores, settings, secrets, console), manifest.lines)
         complete_at = time.time_ns() // 1_000_000
         time.sleep(_QUIET_SECONDS)
     findings = audit(manifest, stores, stack.inbox.messages(), FAILURES)
@@ -114,8 +113,8 @@ def print_account(account: Account, console: Console) -> None:
     console.print(failures)
     shown = report(account)
     console.print(
-        f"{findings.alerts} alerts for {findings.sent:,} records, {findings.duplicate_alerts} of them twice; first "
-        f"alert p50 {shown['latency_seconds']['first_alert_p50']} s, p95 {shown['latency_seconds']['first_alert_p95']} s; "
+        f"{findings.alerts} alerts for {findings.sent:,} records, {findings.duplicate_alerts} of them twice; "
+        f"first alert p50 {shown['latency_seconds']['first_alert_p50']} s, p95 {shown['latency_seconds']['first_alert_p95']} s; "
         f"{shown['throughput_records_per_second']:,} records a second"
     )
 
@@ -134,12 +133,12 @@ def _await(name: str, count: Callable[[], int], wanted: int) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _catch_up(settings: Settings, secrets: Secrets, console: Console) -> None:
-    """Do what an operator does after OpenSearch was too slow for the job, as it may be on a busy machine."""
+def _caught_up(stores: Stores, settings: Settings, secrets: Secrets, console: Console) -> int:
+    """Do what an operator does where OpenSearch was too slow for a while; return how much is indexed now."""
     reports = asyncio.run(drain_backlog(settings, secrets, settings.store.index_backlog, lambda *_: None))
-    if reports:
-        indexed = summary(reports)["indexed"]
+    if indexed := summary(reports)["indexed"]:
         console.print(f"OpenSearch had been too slow: {indexed:,} documents indexed from the backlog")
+    return stores.indexed_count()
 
 
 @contextmanager
