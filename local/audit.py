@@ -77,6 +77,10 @@ class Stores:
         """Return the id of every dead letter, as often as it is there."""
         return [line["id"] for line in _lines(folder(self._settings.store.dead_letters, self._settings.aws))]
 
+    def receipts(self) -> Iterator[dict[str, Any]]:
+        """Yield every receipt."""
+        return _lines(folder(self._settings.store.receipts, self._settings.aws))
+
     def indexed_ids(self) -> Counter[str]:
         """Count the documents of every record id in the log indices."""
         return Counter(hit["_source"]["id"] for hit in self._hits("logs-*", ["id"]))

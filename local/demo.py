@@ -111,12 +111,11 @@ def print_account(account: Account, console: Console) -> None:
             f"{min(seconds):.1f} s" if seconds else "–",  # noqa: RUF001 - a dash for nothing
         )
     console.print(failures)
-    shown = report(account)
-    console.print(
-        f"{findings.alerts} alerts for {findings.sent:,} records, {findings.duplicate_alerts} of them twice; "
-        f"first alert p50 {shown['latency_seconds']['first_alert_p50']} s, p95 {shown['latency_seconds']['first_alert_p95']} s; "
-        f"{shown['throughput_records_per_second']:,} records a second"
-    )
+    figures = report(account)
+    latency = figures["latency_seconds"]
+    console.print(f"{findings.alerts} alerts for {findings.sent:,} records, {findings.duplicate_alerts} of them twice")
+    console.print(f"first alert p50 {latency['first_alert_p50']} s, p95 {latency['first_alert_p95']} s")
+    console.print(f"{figures['throughput_records_per_second']:,} records a second")
 
 
 def _await_files(manifest: Manifest, stores: Stores) -> None:

@@ -51,7 +51,7 @@ class Message(NamedTuple):
 
 
 def render(message: Message, texts: Texts, now: int) -> dict[str, Any]:
-    """Return the body of the webhook post. `now` is epoch milliseconds."""
+    """Return the body of the webhook post, with the alert's id as `block_id` of its last block. `now`: epoch milliseconds."""
     return {
         "text": cut(_summary(message, texts), MAX_TEXT),
         "blocks": list(_blocks(message, texts, now)),
@@ -148,7 +148,8 @@ def _blocks(message: Message, texts: Texts, now: int) -> Iterator[Block]:
         yield _section(link)
     if message.alert.kind in {AlertKind.FIRING, AlertKind.ROLLUP} and (exemplar := _exemplar(incident)):
         yield _section(f"```{exemplar}```")
-    yield {"type": "context", "elements": [_mrkdwn(_footer(message.alert, texts, now), MAX_FIELD)]}
+    footer = _mrkdwn(_footer(message.alert, texts, now), MAX_FIELD)
+    yield {"type": "context", "block_id": message.alert.id, "elements": [footer]}
 
 
 def _plain_lines(message: Message, texts: Texts, now: int) -> Iterator[str]:

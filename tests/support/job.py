@@ -1,0 +1,104 @@
+"""A run of the job that a test has for itself, on the stack that all tests share."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from jobs.commands.index import drain_backlog
+from jobs.log_insight.settings import Secrets, Settings, load_secrets, load_settings
+from local.audit import Stores
+from local.generator.manifest import Manifest
+from local.generator.send import KinesisStream, send
+from local.generator.story import Options, Shape, Story
+from local.job import submit_job
+from local.stack import Stack
+
+SHARDS = 2
+
+
+class Run:
+    """One run of the job, with a stream, stores, indices and incident ids that no other test uses."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self.stack = stack
+        self.name = name
+        self.settings_env = {
+            "CALI_ENVIRONMENT": name,
+            "CALI_SOURCE__KINESIS__STREAM": name,
+            "CALI_STORE__ARCHIVE": f"s3://cali-archive/{name}/logs",
+            "CALI_STORE__RECEIPTS": f"s3://cali-archive/{name}/receipts",
+            "CALI_STORE__INDEX_BACKLOG": f"s3://cali-archive/{name}/index-backlog",
+            "CALI_STORE__DEAD_LETTERS": f"s3://cali-dlq/{name}/dlq",
+            "CALI_INDEX__PREFIX": f"{name}-",
+            "CALI_MILVUS__COLLECTION": name.replace("-", "_"),
+        }
+        self.kinesis = stack.moto.client("kinesis")
+        self.job_id = ""
+
+    def create_stream(self) -> None:
+        self.kinesis.create_stream(StreamName=self.name, ShardCount=SHARDS)
+        self.kinesis.get_waiter("stream_exists").wait(StreamName=self.name)
+
+    def start(self, extra: Mapping[str, str] | None = None) -> str:
+        self.job_id = submit_job(self.stack, self.settings_env | dict(extra or {}))
+        return self.job_id
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings()
+
+    @property
+    def secrets(self) -> Secrets:
+        return load_secrets()
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(self.settings, self.secrets)
+
+    def tell(self, lines: int, seconds: float, *, seed: int = 1, shape: Shape = Shape.STORY) -> Manifest:
+        """Send a story at its own pace."""
+        story = Story(Options(seed, lines, seconds, time.time_ns() // 1_000_000, shape))
+        return send(story, KinesisStream(self.kinesis, self.name, seed), paced=True)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the messages that tell of this run's incidents."""
+        mine = {incident["id"] for incident in self.stores.incidents()}
+        return [message for message in self.stack.inbox.messages() if mine & set(_words(message))]
+
+    def caught_up(self) -> int:
+        """Index what lies in the backlog; return how many documents there are."""
+        root = self.settings.store.index_backlog
+        asyncio.run(drain_backlog(self.settings, self.secrets, root, lambda *_: None))
+        return self.stores.indexed_count()
+
+    def stop(self) -> None:
+        if self.job_id and self.stack.flink.state(self.job_id) not in {"FINISHED", "FAILED", "CANCELED"}:
+            self.stack.flink.cancel(self.job_id)
+
+
+def _words(message: Mapping[str, Any]) -> list[str]:
+    return str(message["payload"]["blocks"][-1]).split("`")
+
+
+def await_that(condition: Callable[[], bool], seconds: float, what: Callable[[], object] | str) -> None:
+    """Return when the condition holds; fail after `seconds` with what is there instead."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s: {what() if callable(what) else what}")
+        time.sleep(0.5)
+
+
+def await_complete(run: Run, manifest: Manifest, *, alerts: int) -> None:
+    """Return when everything that was sent is where it belongs, and so many alerts are there.
+
+    On a busy machine OpenSearch may be too slow for the job; its backlog is caught up with, as an operator would.
+    """
+    stores = run.stores
+    await_that(lambda: len(stores.dead_letter_ids()) >= manifest.dead_letters, 120, "all dead letters")
+    await_that(lambda: sum(1 for _ in stores.archive()) >= manifest.lines, 120, "the whole archive")
+    await_that(lambda: run.caught_up() >= manifest.lines, 120, "the whole index")
+    await_that(lambda: len(run.messages()) >= alerts, 120, lambda: f"{len(run.messages())} of {alerts} alerts")
