@@ -15,6 +15,8 @@ from jobs.log_insight.settings import Secrets, Settings
 from local.generator.failures import FailureKind
 from local.generator.manifest import Manifest
 
+INCIDENT_FIELDS = ["id", "fingerprint", "service", "severity", "started", "first_seen", "last_seen", "count", "late"]
+
 _PAGE = 5_000
 _KEEP_ALIVE = "1m"
 
@@ -83,7 +85,7 @@ class Stores:
 
     def indexed_ids(self) -> Counter[str]:
         """Count the documents of every record id in the log indices."""
-        return Counter(hit["_source"]["id"] for hit in self._hits("logs-*", ["id"]))
+        return Counter(document["id"] for document in self.log_documents(["id"]))
 
     def indexed_count(self) -> int:
         """Return how many log documents there are; quicker than `indexed_ids`."""
@@ -93,9 +95,13 @@ class Stores:
             count: int = answer["count"]
             return count
 
+    def log_documents(self, fields: list[str]) -> Iterator[dict[str, Any]]:
+        """Yield these fields of every document in the log indices."""
+        return (hit["_source"] for hit in self._hits("logs-*", fields))
+
     def incidents(self) -> list[dict[str, Any]]:
-        """Return every incident document."""
-        return [hit["_source"] for hit in self._hits("incidents", ["id", "fingerprint", "service", "count"])]
+        """Return `INCIDENT_FIELDS` of every incident document."""
+        return [hit["_source"] for hit in self._hits("incidents", INCIDENT_FIELDS)]
 
     def _hits(self, index: str, fields: list[str]) -> Iterator[dict[str, Any]]:
         with connect(self._settings.index, self._secrets) as client:

@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
+from local.run import Run
 from local.stack import Stack
-from tests.support.job import Run
 
 _numbers = count(1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from local.audit import audit
 from local.generator.failures import FAILURES
-from tests.support.job import Run, await_complete, await_that
+from local.run import Run, await_complete, await_that
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 

@@ -9,7 +9,7 @@ from jobs.commands.objects import folder
 from local.audit import Findings, audit
 from local.generator.failures import FAILURES
 from local.generator.manifest import Manifest
-from tests.support.job import Run, await_complete
+from local.run import Run, await_complete
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 

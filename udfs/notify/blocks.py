@@ -51,7 +51,7 @@ class Message(NamedTuple):
 
 
 def render(message: Message, texts: Texts, now: int) -> dict[str, Any]:
-    """Return the body of the webhook post, with the alert's id as `block_id` of its last block. `now`: epoch milliseconds."""
+    """Return the body of the webhook post; the last block's `block_id` is the alert's id. `now`: epoch milliseconds."""
     return {
         "text": cut(_summary(message, texts), MAX_TEXT),
         "blocks": list(_blocks(message, texts, now)),

@@ -1,11 +1,9 @@
-"""A run of the job that a test has for itself, on the stack that all tests share."""
+"""A run of the job with names of its own, on a stack that others may share: for tests and benchmarks."""
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import pytest
 
 from jobs.commands.index import drain_backlog
 from jobs.log_insight.settings import Secrets, Settings, load_secrets, load_settings
@@ -17,12 +15,18 @@ from local.job import submit_job
 from local.stack import Stack
 
 SHARDS = 2
+_POLL_SECONDS = 0.5
+
+
+class LateError(AssertionError):
+    """Something did not come about in time; the message says what is there instead."""
 
 
 class Run:
-    """One run of the job, with a stream, stores, indices and incident ids that no other test uses."""
+    """One run of the job, with a stream, stores, indices and incident ids that no other run uses."""
 
     def __init__(self, stack: Stack, name: str) -> None:
+        """Name everything after `name`, lower case with hyphens."""
         self.stack = stack
         self.name = name
         self.settings_env = {
@@ -39,23 +43,28 @@ class Run:
         self.job_id = ""
 
     def create_stream(self) -> None:
+        """Create the stream."""
         self.kinesis.create_stream(StreamName=self.name, ShardCount=SHARDS)
         self.kinesis.get_waiter("stream_exists").wait(StreamName=self.name)
 
     def start(self, extra: Mapping[str, str] | None = None) -> str:
+        """Submit the job with these settings on top; return its id when it runs."""
         self.job_id = submit_job(self.stack, self.settings_env | dict(extra or {}))
         return self.job_id
 
     @property
     def settings(self) -> Settings:
+        """What the job was started with."""
         return load_settings()
 
     @property
     def secrets(self) -> Secrets:
+        """What the job was started with, the secret part."""
         return load_secrets()
 
     @property
     def stores(self) -> Stores:
+        """What the job writes to."""
         return Stores(self.settings, self.secrets)
 
     def tell(self, lines: int, seconds: float, *, seed: int = 1, shape: Shape = Shape.STORY) -> Manifest:
@@ -75,6 +84,7 @@ class Run:
         return self.stores.indexed_count()
 
     def stop(self) -> None:
+        """Cancel the job if it still runs."""
         if self.job_id and self.stack.flink.state(self.job_id) not in {"FINISHED", "FAILED", "CANCELED"}:
             self.stack.flink.cancel(self.job_id)
 
@@ -84,12 +94,16 @@ def _words(message: Mapping[str, Any]) -> list[str]:
 
 
 def await_that(condition: Callable[[], bool], seconds: float, what: Callable[[], object] | str) -> None:
-    """Return when the condition holds; fail after `seconds` with what is there instead."""
+    """Return when the condition holds; after `seconds` fail with what is there instead.
+
+    Raises:
+        LateError: it did not hold in time.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds} s: {what() if callable(what) else what}")
-        time.sleep(0.5)
+            raise LateError(f"not within {seconds} s: {what() if callable(what) else what}")
+        time.sleep(_POLL_SECONDS)
 
 
 def await_complete(run: Run, manifest: Manifest, *, alerts: int) -> None:
