@@ -2,7 +2,7 @@
 
     python benchmarks/outage.py [--seconds 375] [--rate 800]
 
-OpenSearch is gone for 80 % of the time: 300 of the default 375 seconds. Prints how soon alerts came while Slack was well
+OpenSearch is gone for 80 % of the time: 300 of the default 375 seconds. Prints how soon alerts came with Slack well
 and what the stores hold afterwards; exits with 1 if anything is missing, twice, or late.
 """
 

@@ -1,4 +1,4 @@
-"""OpenSearch gone, the LLM hanging, Slack failing, all under load: what still goes out, and what is there afterwards."""
+"""OpenSearch gone, the LLM hanging, Slack failing, under load: what still goes out, and what is there afterwards."""
 
 import threading
 import time

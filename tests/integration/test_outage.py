@@ -1,4 +1,4 @@
-"""OpenSearch gone, the LLM hanging, Slack failing, under load: the job goes on, and everything is complete afterwards."""
+"""OpenSearch gone, the LLM hanging, Slack failing, under load: the job goes on, all is complete afterwards."""
 
 import os
 from collections.abc import Iterator
