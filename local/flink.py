@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,11 @@ class Flink(Part):
         counts: dict[str, int] = self._get(f"/jobs/{job_id}/checkpoints")["counts"]
         return counts
 
+    def checkpoint_bytes(self, job_id: str) -> int:
+        """Return the size of the job's whole state at its latest checkpoint; 0 before the first."""
+        latest = self._get(f"/jobs/{job_id}/checkpoints")["latest"]["completed"]
+        return int(latest["state_size"]) if latest else 0
+
     def cancel(self, job_id: str) -> None:
         """Cancel a job and return when it is gone."""
         self._request("PATCH", f"/jobs/{job_id}?mode=cancel")
@@ -269,7 +274,9 @@ class Flink(Part):
             yaml.safe_dump({"env.java.opts.all": opens} | self._configuration, width=8192)
         )
         (conf / "installed.txt").touch()
-        _link_all([*(home / "lib").glob("*.jar"), CONNECTORS_JAR], self.data / "lib")
+        _link_all((home / "lib").glob("*.jar"), self.data / "lib")
+        _require(CONNECTORS_JAR)
+        shutil.copy(CONNECTORS_JAR, self.data / "lib")  # a copy: a JVM does not survive a rebuild of a jar it has open
         _link_all([JARS / "flink-plugins" / "s3", home / "plugins" / "metrics-prometheus"], self.data / "plugins")
 
     @property
@@ -359,9 +366,13 @@ def _savepoint_path(operation: dict[str, Any]) -> str:
     return str(operation["location"])
 
 
-def _link_all(targets: Sequence[Path], folder: Path) -> None:
+def _link_all(targets: Iterable[Path], folder: Path) -> None:
     folder.mkdir(parents=True)
     for target in targets:
-        if not target.exists():
-            raise PartError(f"{target} is missing; run `make setup`")
+        _require(target)
         (folder / target.name).symlink_to(target)
+
+
+def _require(path: Path) -> None:
+    if not path.exists():
+        raise PartError(f"{path} is missing; run `make setup`")
