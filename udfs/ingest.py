@@ -181,8 +181,8 @@ class Ingest:
         return account.receipt(origin, self._rules.version).to_bytes()
 
 
-def to_line(document: dict[str, Any]) -> bytes:
-    """Return a document as one line of JSON. A whole number beyond 64 bits becomes text."""
+def to_line(document: Any) -> bytes:
+    """Return JSON data as one line of JSON. A whole number beyond 64 bits becomes text."""
     try:
         return orjson.dumps(document)
     except orjson.JSONEncodeError:

@@ -32,7 +32,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: Escapes in JSON: pairs of surrogates, lone ones, and any other.
 _ESCAPE = re2.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
 
 _LEVEL_WORDS = (
@@ -196,7 +196,7 @@ def _without_lone_surrogates(line: bytes) -> bytes:
     """Replace halves of characters, which loggers leave that cut texts at a length in UTF-16."""
     if b"\\u" not in line:
         return line
-    return _ESCAPE.sub(lambda match: b"\\ufffd" if match["lone"] else match.group(), line)  # type: ignore[no-any-return]
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match.group(), line)  # type: ignore[no-any-return]
 
 
 def _read_raw(text: str) -> LogEntry:

@@ -15,6 +15,9 @@ from udfs.ruleset import REDACT_DATE, Rule, RuleError, load_rules, rule_file
 
 SECRET = "<secret>"  # noqa: S105 # the placeholder, not a secret
 
+#: The name under which the values of secret keys are counted.
+SECRET_KEY = "secret-key"  # noqa: S105 # a rule's name
+
 #: A text is redacted until nothing changes. One pass does, save where a placeholder made a new word boundary.
 _MAX_PASSES = 4
 
@@ -33,9 +36,9 @@ class Hit(NamedTuple):
 
 
 class Redaction(NamedTuple):
-    """A redacted text and the rules that changed it."""
+    """What was given, redacted, and the rules that changed it."""
 
-    text: str
+    value: Any
     hits: tuple[Hit, ...]
 
 
@@ -78,16 +81,17 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by a placeholder such as `<card>`."""
-        data = text.encode()
-        if self._any.search(data) is None:
-            return text
-        return self._redact(data, {}).decode()
+        return self._text(text, {})
 
-    def explain(self, text: str) -> Redaction:
-        """Return the redacted text and which rules changed it how often, never what they found."""
+    def redact_value(self, value: Any) -> Any:
+        """Return JSON data with its texts redacted, its keys too, and the values of secret keys taken out."""
+        return self._value(value, {})
+
+    def explain(self, value: Any) -> Redaction:
+        """Return a text or JSON data redacted, and which rules changed it how often; never what they found."""
         hits: dict[str, int] = {}
-        redacted = self._redact(text.encode(), hits).decode()
-        return Redaction(redacted, tuple(Hit(rule, count) for rule, count in hits.items()))
+        redacted = self._value(value, hits)
+        return Redaction(redacted, tuple(Hit(rule, times) for rule, times in hits.items()))
 
     def suspects(self, texts: Sequence[bytes]) -> list[int]:
         """Return the indices of the UTF-8 texts that `redact` may change, found in one search over all of them.
@@ -107,37 +111,47 @@ class Redactor:
             match = self._any.search(joined, ends[index])
         return found
 
-    def redact_value(self, value: Any) -> Any:
-        """Return JSON data with its texts redacted, its keys too, and the values of secret keys taken out."""
+    def _value(self, value: Any, hits: dict[str, int]) -> Any:
         if isinstance(value, str):
-            return self.redact(value)
+            return self._text(value, hits)
         if isinstance(value, dict):
-            return {self.redact(key): self._redact_field(key, field) for key, field in value.items()}
+            return {self._text(key, hits): self._field(key, item, hits) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.redact_value(item) for item in value]
+            return [self._value(item, hits) for item in value]
         if isinstance(value, int | float) and abs(value) >= _SMALL_NUMBER:
-            return self._redact_number(value)
+            return self._number(value, hits)
         return value
 
-    def _redact_field(self, key: str, value: Any) -> Any:
+    def _field(self, key: str, value: Any, hits: dict[str, int]) -> Any:
         secret = self._key_is_secret.get(key)
         if secret is None:
             secret = self._key_is_secret.keep(key, self._secret_key.fullmatch(key.encode()) is not None)
-        return SECRET if secret and value is not None else self.redact_value(value)
+        if not secret or value is None:
+            return self._value(value, hits)
+        if value != SECRET:
+            _count(hits, SECRET_KEY)
+        return SECRET
 
-    def _redact_number(self, value: float) -> Any:
+    def _number(self, value: float, hits: dict[str, int]) -> Any:
         text = str(value)
-        redacted = self.redact(text)
+        redacted = self._text(text, hits)
         return value if redacted == text else redacted
 
-    def _redact(self, data: bytes, hits: dict[str, int]) -> bytes:
+    def _text(self, text: str, hits: dict[str, int]) -> str:
+        data = text.encode()
+        if self._any.search(data) is None:
+            return text
         for _ in range(_MAX_PASSES):
             before = data
             for index in sorted(self._which.Match(data) or ()):
                 data = _apply(self._rules[index], data, hits)
             if data == before:
                 break
-        return data
+        return data.decode()
+
+
+def _count(hits: dict[str, int], rule: str) -> None:
+    hits[rule] = hits.get(rule, 0) + 1
 
 
 def _apply(rule: _CompiledRule, data: bytes, hits: dict[str, int]) -> bytes:
@@ -152,7 +166,7 @@ def _apply(rule: _CompiledRule, data: bytes, hits: dict[str, int]) -> bytes:
             continue
         pieces += (data[end : match.start()], replacement)
         end = match.end()
-        hits[rule.name] = hits.get(rule.name, 0) + 1
+        _count(hits, rule.name)
     return b"".join((*pieces, data[end:])) if pieces else data
 
 

@@ -45,7 +45,7 @@ _FATAL_WORDS = re2.compile(
 )
 _ERROR_WORDS = re2.compile(
     r"(?i)\b(?:error|errors|failed|failure|fails|exception|traceback|refused|unreachable|timed out|timeout|denied)\b"
-    r"|(?-i:[a-z](?:Exception|Error)\b)|오류|에러|실패|장애"
+    r"|(?-i:[A-Za-z](?:Exception|Error)\b)|오류|에러|실패|장애"
 )
 _WARN_WORDS = re2.compile(r"(?i)\b(?:warn|warning|deprecated|retrying)\b|경고")
 _CONTROL = re2.compile(r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]+")
@@ -167,7 +167,7 @@ class Validator:
         if event.flag is not None:
             flags.append(event.flag)
         if self._arrival_from_event:
-            return (event.ms if event.is_zoned else arrival), event.text
+            return (event.ms if event.is_zoned and event.ms >= 0 else arrival), event.text
         if -self._past <= event.ms - arrival <= self._future:
             return arrival, event.text
         flags.append(Flag.TIME_OUTSIDE_SKEW)
@@ -240,12 +240,12 @@ def _read_text_time(text: str, arrival: int, zone: tzinfo) -> EventTime | None:
 
 
 def _normal_form(text: str) -> str:
-    """Return a time as `datetime.fromisoformat` reads it: 2026/11/22, a zone after a space, UTC by name."""
-    text = text.replace("/", "-")
+    """Return 2026/11/22, a small t or z, a zone after a space and UTC by name as `datetime.fromisoformat` reads them."""
+    text = text.replace("/", "-").upper()
     if text.endswith((" UTC", " GMT")):
         text = text[:-4] + "Z"
     head, space, tail = text.rpartition(" ")
-    return head + tail if space and tail[:1] in ("+", "-", "Z", "z") else text
+    return head + tail if space and tail[:1] in ("+", "-", "Z") else text
 
 
 def _clock_candidates(clock: time, arrival: int, zone: tzinfo) -> Iterator[datetime]:

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from pydantic_core import from_json
 
 from udfs.errors import BadInputError
 from udfs.fingerprint import FingerprintRules, explain
+from udfs.ingest import to_line
 from udfs.parameterize import load_parameterize_rules
 from udfs.parse import complete, read_entry
 from udfs.redact import Redactor, load_redact_rules
@@ -95,18 +97,19 @@ def redact_line(line: bytes, redactor: Redactor, *, is_text: bool, with_reasons:
     value = _read_value(line, is_text=is_text)
     redacted, hits = redactor.explain(value)
     if with_reasons:
-        return orjson.dumps({"redacted": redacted, "hits": dict(hits)})
-    return redacted.encode() if is_text else orjson.dumps(redacted)
+        return to_line({"redacted": redacted, "hits": dict(hits)})
+    return redacted.encode() if is_text else to_line(redacted)
 
 
 def _read_value(line: bytes, *, is_text: bool) -> Any:
     if len(line) > MAX_LINE_BYTES:
         raise LineError(f"longer than {MAX_LINE_BYTES} bytes")
     try:
-        return line.decode() if is_text else orjson.loads(line)
+        # Pydantic's parser bounds the depth, where orjson's goes deeper than Python functions can follow.
+        return line.decode() if is_text else from_json(line)
     except UnicodeDecodeError:
         raise LineError("not UTF-8") from None
-    except orjson.JSONDecodeError:
+    except ValueError:
         raise LineError("not JSON; for lines of text there is --text") from None
 
 
