@@ -52,6 +52,10 @@ SLOTS = (1, 2)
 #: Records that the per-record function may not have counted when it ends.
 UNCOUNTED = 255 * max(SLOTS)
 FLINK_JOBS = ("batches", "records")
+HEAD = (
+    "| contestant | slots | records/s | lowest to highest | vs records | vs loop"
+    " | CPU s / million: Python | JVM | peak MiB: Python | JVM |"
+)
 JOB_SECONDS = 1_800
 SAMPLE_SECONDS = 0.2
 BYTEWAX = "bytewax==0.21.1"
@@ -300,11 +304,7 @@ def table(results: Mapping[Contestant, list[Result]]) -> str:
         for contestant, runs in results.items()
     }
     loop = medians[Contestant("loop", 1)].rate
-    lines = [
-        "| contestant | slots | records/s | lowest to highest | vs records | vs loop"
-        + " | CPU s / million: Python | JVM | peak MiB: Python | JVM |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    lines = [HEAD, "|---" * HEAD.count(" |") + "|"]
     for contestant, median in medians.items():
         rates = [run.rate for run in results[contestant]]
         usual = medians.get(Contestant("records", contestant.slots))
