@@ -36,7 +36,7 @@ import org.slf4j.LoggerFactory;
 final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, EnumeratorState> {
 
     private static final Logger LOG = LoggerFactory.getLogger(KinesisBatchEnumerator.class);
-    private static final int LISTING_ATTEMPTS = 6;
+    private static final int LISTING_ATTEMPTS = 5;
 
     /** A closed shard has children, but for a stream that is being deleted: the watermark is not held for ever. */
     private static final Duration WAIT_FOR_CHILDREN = Duration.ofMinutes(1);

@@ -309,7 +309,8 @@ final class KinesisBatchReader implements SourceReader<byte[], ShardSplit> {
         return shardIds.stream().filter(shards::containsKey).map(shards::get).toList();
     }
 
-    private long millisBehindLatest() {
+    /** How far the shard that lags most is behind the tip of the stream. */
+    long millisBehindLatest() {
         return shards.values().stream()
                 .filter(ShardReading::isReading)
                 .mapToLong(ShardReading::millisBehindLatest)
