@@ -1,35 +1,55 @@
-"""The `cali` command: one line for each of its verbs. The work is done in `jobs.commands`."""
+"""The `cali` command: its verbs and where each is at home. A verb's module is imported when the verb is used."""
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from jobs.commands.analyze import analyze
-from jobs.commands.config import config
-from jobs.commands.demo import demo
-from jobs.commands.generate import generate
-from jobs.commands.index import app as index
-from jobs.commands.knowledge import app as knowledge
-from jobs.commands.local_stack import down, up
 from jobs.log_insight.settings import SettingsError
 
-app = typer.Typer(
-    name="cali",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+#: In the order of `cali --help`. A function is a verb, a `Typer` a group of verbs.
+VERBS = {
+    "demo": "jobs.commands.demo:demo",
+    "up": "jobs.commands.local_stack:up",
+    "down": "jobs.commands.local_stack:down",
+    "generate": "jobs.commands.generate:generate",
+    "fingerprint": "jobs.commands.text:fingerprint",
+    "redact": "jobs.commands.text:redact",
+    "analyze": "jobs.commands.analyze:analyze",
+    "knowledge": "jobs.commands.knowledge:app",
+    "index": "jobs.commands.index:app",
+    "config": "jobs.commands.config:config",
+}
+
+
+class Verbs(TyperGroup):
+    """Imports a verb on demand: some need seconds of imports that the others have no use for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all verbs."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a verb, or None where there is none of this name."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].partition(":")
+        command = typer.main.get_command(_as_typer(getattr(import_module(module), name)))
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(name="cali", cls=Verbs, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.callback()
 def cali() -> None:
     """Cloud-native AI Log Insight: raw logs in, one grounded alert out."""
-
-
-for command in (demo, up, down, generate, analyze, config):
-    app.command()(command)
-app.add_typer(knowledge, name="knowledge")
-app.add_typer(index, name="index")
 
 
 def main() -> None:
@@ -39,3 +59,11 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+
+
+def _as_typer(verb: typer.Typer | Callable[..., Any]) -> typer.Typer:
+    if isinstance(verb, typer.Typer):
+        return verb
+    single = typer.Typer(rich_markup_mode=None, add_completion=False)
+    single.command()(verb)
+    return single
