@@ -134,6 +134,12 @@ def test_an_incident_that_goes_on_unchanged_is_told_again_after_repeat_interval(
     assert alerts == [Said("firing", 5, 0, 1_000), Said("updated", 14_700, 49, 1_244)]
 
 
+def test_repeat_interval_counts_from_the_last_alert_and_ends_with_its_last_second():
+    groups = [group(0), group(10, 1_000), *(group(minute * 60) for minute in range(1, 300))]
+    updates = [one for one in said(fold(groups, 299 * 60)) if one.event == "updated"]
+    assert [one.at for one in updates] == [300, 300 + 14_400]
+
+
 def test_without_group_wait_the_opening_second_fires_at_once():
     settings = SETTINGS.model_copy(update={"track": SETTINGS.track.model_copy(update={"group_wait_seconds": 0})})
     updates = apply(None, group(0, 7), settings).updates
@@ -291,6 +297,7 @@ def test_an_incident_opens_fires_once_and_tells_at_most_once_an_interval(groups,
         events = [update.event for update in life]
         assert events[:2] == [IncidentEvent.OPENED, IncidentEvent.FIRING]
         assert events[-1] is IncidentEvent.RESOLVED
+        assert life[-1].at // 1000 == life[-1].incident.last_seen // 1000 + settings.track.resolve_after_seconds
         assert set(events[2:-1]) <= {IncidentEvent.UPDATED, IncidentEvent.COUNTED}
         assert [update.incident.revision for update in life] == list(range(1, len(life) + 1))
         assert all(first.interval < second.interval for first, second in pairwise(life[2:-1]))
