@@ -26,7 +26,8 @@ class Run:
     """One run of the job, with a stream, stores, indices and incident ids that no other run uses."""
 
     def __init__(self, stack: Stack, name: str) -> None:
-        """Name everything after `name`, lower case with hyphens."""
+        """Start what of the stack does not run yet; name everything after `name`, lower case with hyphens."""
+        stack.start()
         self.stack = stack
         self.name = name
         self.settings_env = {
