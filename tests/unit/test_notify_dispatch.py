@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opensearchpy.exceptions import ConflictError, ConnectionTimeout, NotFoundError
 
@@ -248,6 +248,15 @@ def test_a_message_whose_fate_died_with_the_process_is_posted_after_a_wait(job):
     assert job.slack.taken == [identity(1)]
 
 
+def test_a_process_tries_its_own_claim_again_without_waiting_it_out(job):
+    job.take_in(routed(1))
+    job.slack.plans = [Failed("status 500")]
+    job.dispatch()
+    job.sleep(1)
+    job.dispatch()
+    assert job.slack.taken == [identity(1)]
+
+
 def test_a_process_that_was_thought_dead_and_speaks_up_in_time_is_believed(job):
     job.take_in(routed(1))
     job.slack.plans = ["die before"]
@@ -304,6 +313,15 @@ def test_a_flush_waits_as_slack_asks_and_empties_the_outbox(job):
     assert job.time - START >= 60
 
 
+def test_a_flush_does_not_wait_for_an_analysis_that_can_no_longer_come(job):
+    waiting = routed(1)
+    expected = waiting.alert.model_copy(update={"analysis_expected": True})
+    job.take_in(waiting.model_copy(update={"alert": expected}))
+    list(job.dispatcher.flush("alerts"))
+    assert len(job.slack.taken) == 1
+    assert job.time == START
+
+
 def test_a_flush_that_gets_nowhere_says_how_many_are_left(job):
     for number in range(3):
         job.take_in(routed(number))
@@ -343,6 +361,7 @@ def play(job: Job, step: str, detail: Any) -> None:
     steps[step]()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(STEPS, max_size=40))
 def test_whatever_dies_when_no_alert_is_lost_and_one_comes_twice_only_if_slacks_answer_was_lost(steps):
     job = Job()

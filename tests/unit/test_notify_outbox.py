@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertKind, Routed
@@ -269,6 +269,15 @@ def test_an_analysis_that_came_while_slack_was_down_goes_with_the_alert_and_not_
     assert channel.posted == [(alert(incident()).id, True)]
 
 
+def test_an_analysis_that_an_update_will_carry_is_no_message_of_its_own(channel):
+    channel.route(told(incident(), expected=True))
+    channel.drain()
+    channel.route(told(incident(revision=2), AlertKind.UPDATE, 1))
+    channel.analyse(analysis())
+    channel.drain()
+    assert [analysed for _, analysed in channel.posted] == [False, True]
+
+
 def test_an_alert_id_is_taken_in_once(channel):
     channel.route(told(incident()))
     channel.route(told(incident(revision=2)))
@@ -385,6 +394,15 @@ def test_a_crowded_outbox_merges_updates_of_an_incident_and_nothing_else(channel
         newest.id,
         alert(incident(4)).id,
     ]
+
+
+def test_a_crowded_outbox_lets_nothing_but_an_update_take_an_updates_place(channel):
+    for number in range(1, 4):
+        channel.route(told(incident(number)))
+    channel.route(told(incident(1, revision=2), AlertKind.UPDATE, 1))
+    channel.route(told(incident(1, revision=2), AlertKind.ROLLUP, 1))
+    channel.drain()
+    assert len(channel.posted) == 5
 
 
 def test_an_outbox_with_room_merges_nothing(channel):
@@ -540,6 +558,7 @@ def late_alert(number: int) -> str:
     return alert_id(f"incident-{number}", CHANNEL, AlertKind.ANALYSIS, 1)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(STEPS, max_size=40))
 def test_whatever_happens_each_alert_is_told_once_or_set_aside_or_merged_into_a_newer_update(steps):
     story = Story()
@@ -555,7 +574,9 @@ def test_whatever_happens_each_alert_is_told_once_or_set_aside_or_merged_into_a_
     assert story.outbox.size() == 0
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(STEPS, max_size=40))
+@example([("tell", 1, False)] * 4)
 def test_whatever_happens_an_incident_is_told_of_in_order_and_its_document_only_moves_forward(steps):
     story = Story()
     for step in steps:
@@ -569,6 +590,7 @@ def test_whatever_happens_an_incident_is_told_of_in_order_and_its_document_only_
         assert versions == sorted(set(versions))
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(STEPS, max_size=40))
 def test_whatever_happens_a_cause_that_was_found_is_told_and_never_by_two_messages_of_its_own(steps):
     story = Story()

@@ -311,11 +311,11 @@ class Outbox:
         channel.queue_tail += 1
 
     def _merge(self, channel: _Channel, record: _Record, alert: Alert) -> bool:
-        """Let an update take the place of an older one that was not posted, where the outbox is too full."""
+        """Let an update take the place of the one before it that was not posted, where the outbox is too full."""
         if alert.kind is not AlertKind.UPDATE or channel.size < self._policy.merge_above:
             return False
-        for table, positions in ((self._tables.queue, record.queued), (self._tables.waiting, record.waiting)):
-            for position in positions:
+        for table, positions in ((self._tables.waiting, record.waiting), (self._tables.queue, record.queued)):
+            for position in reversed(positions):
                 entry = _entry(table, position)
                 if entry is not None and entry.alert.kind is AlertKind.UPDATE:
                     table.put(position, Entry(alert=alert, deadline=entry.deadline).to_bytes())

@@ -1,31 +1,36 @@
 """What may become of a post to Slack and of a question to the ledger."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Sent(NamedTuple):
+@dataclass(frozen=True)
+class Sent:
     """Slack took the message."""
 
 
-class RetryAfter(NamedTuple):
+@dataclass(frozen=True)
+class RetryAfter:
     """Slack wants to be left alone for a while; `seconds` is None where it did not say for how long."""
 
     seconds: float | None
 
 
-class Failed(NamedTuple):
+@dataclass(frozen=True)
+class Failed:
     """The message was not taken, and may be later."""
 
     reason: str
 
 
-class Rejected(NamedTuple):
+@dataclass(frozen=True)
+class Rejected:
     """The message as it is will never be taken."""
 
     reason: str
 
 
-class Unknown(NamedTuple):
+@dataclass(frozen=True)
+class Unknown:
     """The message left, and no answer came: it may have been taken."""
 
     reason: str
@@ -34,17 +39,20 @@ class Unknown(NamedTuple):
 Outcome = Sent | RetryAfter | Failed | Rejected | Unknown
 
 
-class Claimed(NamedTuple):
+@dataclass(frozen=True)
+class Claimed:
     """The alert is ours to post."""
 
 
-class Held(NamedTuple):
+@dataclass(frozen=True)
+class Held:
     """Another process claimed the alert and has not said what became of it. `token` names that very claim."""
 
     token: str
 
 
-class Told(NamedTuple):
+@dataclass(frozen=True)
+class Told:
     """The alert is done with: a process said so. `posted` is False where Slack refused it for good.
 
     `analysed` says whether the message carried a grounded analysis.
@@ -54,7 +62,8 @@ class Told(NamedTuple):
     analysed: bool
 
 
-class Unguarded(NamedTuple):
+@dataclass(frozen=True)
+class Unguarded:
     """The ledger did not answer: the alert goes out without its guard."""
 
 
