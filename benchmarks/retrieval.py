@@ -156,7 +156,7 @@ async def measure(uri: str, queries: Sequence[LabelledQuery], collection: str) -
             query = query_of(incident_of(text, rules, "benchmark", 1_795_348_800_000))
             candidates = await retriever.candidates(query)
             raw = raw_scores(query, words(query.text)[:MAX_QUERY_WORDS], candidates, embedder)
-            names = [candidate.document.id for candidate in candidates]
+            names = [candidate.prepared.document.id for candidate in candidates]
             result["cosine"].append(_ranked(entry, names, [candidate.cosine for candidate in candidates]))
             result["raw"].append(_ranked(entry, names, raw))
             best = max(raw, default=0.0)

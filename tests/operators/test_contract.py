@@ -17,19 +17,30 @@ import cloudpickle
 import pytest
 from pyflink.common import Configuration, Row
 from pyflink.common.typeinfo import TypeInformation
-from pyflink.datastream import DataStream, OutputTag, StreamExecutionEnvironment
+from pyflink.datastream import AsyncDataStream, DataStream, OutputTag, StreamExecutionEnvironment
 from pyflink.datastream.functions import Function
 
-from jobs.log_insight.settings import Settings
+from jobs.log_insight.settings import AnalyzeSettings, IndexSettings, MilvusSettings, Settings
 from schemas.alert import Routed
-from schemas.analysis import AnalysisRequest
+from schemas.analysis import Analysis, AnalysisRequest
 from schemas.error_group import ErrorGroup, ServiceSecond
 from schemas.incident import Incident, IncidentEvent, IncidentUpdate
 from schemas.log_entry import Severity
+from udfs.chunk import chunk_lines, encode_chunk, hour_of
+from udfs.operators import analyze
 from udfs.operators.admit import AdmitFunction
+from udfs.operators.analyze import AnalyzeFunction
 from udfs.operators.gate import ANALYSIS_REQUESTS, GateFunction
+from udfs.operators.index import (
+    CAPACITY,
+    INDEX_BACKLOG,
+    IndexFunction,
+    IndexTarget,
+    SplitIndexOutcome,
+    flink_timeout,
+)
 from udfs.operators.track import TrackFunction
-from udfs.operators.type_info import KEYED, key_of, keyed
+from udfs.operators.type_info import BYTES, KEYED, key_of, keyed
 
 SECOND = 1_763_812_800
 
@@ -56,6 +67,20 @@ def by_key(stream: DataStream, function: Function) -> DataStream:
     return stream.key_by(key_of).process(function, KEYED)
 
 
+def analyzed(stream: DataStream, function: Function) -> DataStream:
+    return AsyncDataStream.unordered_wait(
+        stream, function, analyze.flink_timeout(AnalyzeSettings()), analyze.CAPACITY, KEYED
+    )
+
+
+def indexed(stream: DataStream, function: Function) -> DataStream:
+    chunks = stream.map(lambda row: bytes(row.body), BYTES)
+    outcomes = AsyncDataStream.unordered_wait(chunks, function, flink_timeout(IndexSettings()), CAPACITY, BYTES)
+    return outcomes.process(SplitIndexOutcome(), BYTES)
+
+
+DOCUMENT = b'{"id":"s/0:1:0","arrival_time":%d,"severity_text":"INFO"}' % (SECOND * 1000)
+NOBODY_LISTENS = "http://127.0.0.1:9"
 GROUP = ErrorGroup(
     fingerprint="f" * 16,
     service="payment-api",
@@ -106,6 +131,22 @@ CASES = {
             "analysis requests": Output(ANALYSIS_REQUESTS, KEYED, AnalysisRequest.model_validate_json),
         },
     ),
+    "analyze": Case(
+        lambda: AnalyzeFunction(
+            Settings(milvus=MilvusSettings(uri=NOBODY_LISTENS), analyze=AnalyzeSettings(retrieval_timeout_seconds=0.2))
+        ),
+        [keyed("alerts", AnalysisRequest(channel="alerts", incident=INCIDENT))],
+        KEYED,
+        analyzed,
+        {"main": Output(None, KEYED, Analysis.model_validate_json)},
+    ),
+    "index": Case(
+        lambda: IndexFunction(IndexSettings(url=NOBODY_LISTENS, max_hold_seconds=0.2), IndexTarget.LOGS),
+        [Row(key="chunk", body=encode_chunk(hour_of(SECOND * 1000), [DOCUMENT]))],
+        KEYED,
+        indexed,
+        {"backlog": Output(INDEX_BACKLOG, BYTES, lambda chunk: chunk_lines(chunk) == [DOCUMENT])},
+    ),
 }
 
 OUTPUTS = [(case, output) for case in CASES for output in CASES[case].outputs]
@@ -150,6 +191,11 @@ def to_row(name: str, stream: DataStream, declared: TypeInformation) -> DataStre
     return stream.map(lambda chunk: Row(key=name, body=bytes(chunk)), KEYED)
 
 
+def unsigned(signed: list[int]) -> bytes:
+    """Return the bytes that were collected: Java's are signed."""
+    return bytes(byte % 256 for byte in signed)
+
+
 def main(path: Path) -> None:
     configuration = Configuration()
     configuration.set_string("python.executable", sys.executable)
@@ -166,7 +212,7 @@ def main(path: Path) -> None:
             results.append({"output": f"{name}/{output}", "type": str(emitted.get_type())})
             labelled.append(to_row(f"{name}/{output}", emitted, declared))
     with labelled[0].union(*labelled[1:]).execute_and_collect() as rows:
-        results += [{"output": row[0], "body": base64.b64encode(bytes(row[1])).decode()} for row in rows]
+        results += [{"output": row[0], "body": base64.b64encode(unsigned(row[1])).decode()} for row in rows]
     path.write_text("".join(f"{json.dumps(result)}\n" for result in results))
 
 

@@ -15,14 +15,18 @@ from jobs.log_insight.settings import AnalyzeSettings, MilvusSettings, Secrets
 from schemas.incident import Incident
 from udfs.analyze.embed import Embedder
 from udfs.analyze.knowledge import Document
-from udfs.analyze.score import Candidate, Match, Query, rank
+from udfs.analyze.score import Candidate, Match, Prepared, Query, prepare, rank
 from udfs.analyze.text import MAX_CHARACTERS, MAX_QUERY_WORDS, condense, normalise, words
 from udfs.breaker import Breaker
+from udfs.cache import BoundedCache
 
 #: Documents that are scored again. Of the labelled queries all have theirs among the first 15.
 CANDIDATES = 20
 #: Width of the search in the graph; Milvus wants at least the number of results.
 SEARCH_WIDTH = 128
+_CACHED_DOCUMENTS = 1_000
+#: Milvus' code for a collection that lies on disk only, as after a restart of Milvus Lite.
+_NOT_LOADED = 101
 BREAKER_FAILURES = 3
 BREAKER_COOL_DOWN_SECONDS = 30.0
 
@@ -74,6 +78,7 @@ class MilvusRetriever:
         self._clock = clock
         self._breaker = Breaker(BREAKER_FAILURES, BREAKER_COOL_DOWN_SECONDS)
         self._connection: _Connection | None = None
+        self._prepared: BoundedCache[str, Prepared] = BoundedCache(_CACHED_DOCUMENTS)
 
     async def search(self, query: Query) -> list[Match]:
         """Return documents by falling score, none for a text without words."""
@@ -91,7 +96,7 @@ class MilvusRetriever:
         if not self._breaker.allows(self._clock()):
             raise RetrievalError("knowledge base is down, not asked again yet")
         try:
-            found = [_candidate(hit) for hit in await self._hits(normalise(query.text))]
+            found = [self._candidate(hit) for hit in await self._hits(normalise(query.text))]
         except RetrievalError:
             self._breaker.failed(self._clock())
             raise
@@ -106,16 +111,10 @@ class MilvusRetriever:
 
     async def _hits(self, text: str) -> Sequence[Any]:
         connection = self._connect()
+        vectors = self._embedder.texts([text]).tolist()
         try:
             async with connection, asyncio.timeout(self._timeout):
-                found = await connection.client.search(
-                    self._milvus.collection,
-                    self._embedder.texts([text]).tolist(),
-                    limit=CANDIDATES,
-                    group_by_field="document_id",
-                    output_fields=["document"],
-                    search_params={"metric_type": "COSINE", "params": {"ef": SEARCH_WIDTH}},
-                )
+                found = await self._search_loaded(connection.client, vectors)
         except TimeoutError:
             await self._forget(connection)
             raise RetrievalError(f"knowledge base did not answer within {self._timeout:g} s") from None
@@ -125,6 +124,36 @@ class MilvusRetriever:
         except MilvusException as error:
             raise RetrievalError(f"knowledge base refused the search (code {_code(error)})") from None
         return found[0] if found else ()
+
+    async def _search_loaded(self, client: AsyncMilvusClient, vectors: list[list[float]]) -> Sequence[Any]:
+        try:
+            return await self._search(client, vectors)
+        except MilvusException as error:
+            if error.code != _NOT_LOADED:
+                raise
+        await client.load_collection(self._milvus.collection)
+        return await self._search(client, vectors)
+
+    async def _search(self, client: AsyncMilvusClient, vectors: list[list[float]]) -> Sequence[Any]:
+        found: Sequence[Any] = await client.search(
+            self._milvus.collection,
+            vectors,
+            limit=CANDIDATES,
+            group_by_field="document_id",
+            output_fields=["document"],
+            search_params={"metric_type": "COSINE", "params": {"ef": SEARCH_WIDTH}},
+        )
+        return found
+
+    def _candidate(self, hit: Any) -> Candidate:
+        try:
+            text, cosine = hit["entity"]["document"], float(hit["distance"])
+            prepared = self._prepared.get(text) or prepare(Document.model_validate_json(text))
+        except (ValidationError, KeyError, TypeError):
+            raise RetrievalError(
+                "knowledge base holds documents of another version: run `cali knowledge sync`"
+            ) from None
+        return Candidate(self._prepared.keep(text, prepared), cosine)
 
     def _connect(self) -> "_Connection":
         try:
@@ -167,13 +196,6 @@ class _Connection:
     async def _close_when_unused(self) -> None:
         if self._retired and not self._users:
             await self.client.close()
-
-
-def _candidate(hit: Any) -> Candidate:
-    try:
-        return Candidate(Document.model_validate_json(hit["entity"]["document"]), float(hit["distance"]))
-    except (ValidationError, KeyError, TypeError):
-        raise RetrievalError("knowledge base holds documents of another version: run `cali knowledge sync`") from None
 
 
 def _status(error: grpc.RpcError) -> str:

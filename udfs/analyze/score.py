@@ -50,10 +50,18 @@ class Query(NamedTuple):
     text: str
 
 
+class Prepared(NamedTuple):
+    """A document with the words that are compared. To make one takes 0.5 ms; it may be kept."""
+
+    document: Document
+    words: tuple[str, ...]
+    stems: frozenset[str]
+
+
 class Candidate(NamedTuple):
     """A document that the vector search found, with the cosine of its nearest passage."""
 
-    document: Document
+    prepared: Prepared
     cosine: float
 
 
@@ -64,11 +72,19 @@ class Match(NamedTuple):
     score: float
 
 
+def prepare(document: Document) -> Prepared:
+    """Take out of a document what is compared with queries."""
+    told = words(document.told)
+    return Prepared(document, told, frozenset(map(stem, told)))
+
+
 def rank(query: Query, query_words: Sequence[str], candidates: Sequence[Candidate], embedder: Embedder) -> list[Match]:
     """Return the candidates by falling score; equal ones by id."""
     raw = raw_scores(query, query_words, candidates, embedder)
     best = max(raw, default=0.0)
-    matches = [Match(found.document, probability(score, best)) for found, score in zip(candidates, raw, strict=True)]
+    matches = [
+        Match(found.prepared.document, probability(score, best)) for found, score in zip(candidates, raw, strict=True)
+    ]
     return sorted(matches, key=lambda match: (-match.score, match.document.id))
 
 
@@ -86,17 +102,15 @@ def raw_scores(
     """Return the sum of words, cosine and service for each candidate, 0 to 1."""
     if not query_words or not candidates:
         return [0.0] * len(candidates)
-    told = [words(found.document.told) for found in candidates]
-    stems = [frozenset(map(stem, document_words)) for document_words in told]
-    weights = _rarity(query_words, stems)
+    weights = _rarity(query_words, [found.prepared.stems for found in candidates])
     said = float(weights.sum())
     vectors = embedder.words(query_words)
     scores = []
-    for found, document_words, document_stems in zip(candidates, told, stems, strict=True):
-        alike = _alikeness(query_words, vectors, document_words, document_stems, embedder)
+    for prepared, cosine in candidates:
+        alike = _alikeness(query_words, vectors, prepared, embedder)
         covered = float((alike * weights).sum()) / said
-        total = WEIGHT_WORDS * covered + WEIGHT_COSINE * max(0.0, found.cosine)
-        total += WEIGHT_SERVICE * _is_about(found.document, query.service)
+        total = WEIGHT_WORDS * covered + WEIGHT_COSINE * max(0.0, cosine)
+        total += WEIGHT_SERVICE * _is_about(prepared.document, query.service)
         scores.append(total * said / (said + UNSAID))
     return scores
 
@@ -109,18 +123,12 @@ def _rarity(query_words: Sequence[str], stems: Sequence[frozenset[str]]) -> Matr
     return weights
 
 
-def _alikeness(
-    query_words: Sequence[str],
-    vectors: Matrix,
-    document_words: Sequence[str],
-    document_stems: frozenset[str],
-    embedder: Embedder,
-) -> Matrix:
+def _alikeness(query_words: Sequence[str], vectors: Matrix, prepared: Prepared, embedder: Embedder) -> Matrix:
     """Return for each word of the query how alike its best counterpart is, 0 to 1."""
-    exact = np.array([stem(word) in document_stems for word in query_words], dtype=np.float32)
-    if not document_words:
+    exact = np.array([stem(word) in prepared.stems for word in query_words], dtype=np.float32)
+    if not prepared.words:
         return exact
-    cosine = (vectors @ embedder.words(document_words).T).max(axis=1)
+    cosine = (vectors @ embedder.words(prepared.words).T).max(axis=1)
     scaled: Matrix = np.clip((cosine - COSINE_FLOOR) / (1.0 - COSINE_FLOOR), 0.0, 1.0)
     return np.maximum(exact, scaled)
 
