@@ -29,6 +29,14 @@ class OpenSearchBulkStore:
         self._prefix = settings.prefix
         self._has_templates = False
 
+    async def prepare(self) -> None:
+        """Connect and install the index templates, so that the first bulk request need not.
+
+        Raises:
+            UnavailableError: not possible now; the first bulk request tries again.
+        """
+        await self._install_templates()
+
     async def bulk(self, index: str, body: bytes) -> Mapping[str, Any]:
         """Send a bulk request, the first one after an outage behind the index templates.
 

@@ -7,6 +7,7 @@ is not accepted in that time goes to the backlog.
 """
 
 import asyncio
+import contextlib
 import threading
 import traceback
 from collections.abc import Coroutine, Iterator
@@ -18,7 +19,7 @@ from pyflink.datastream import AsyncFunction, OutputTag, ProcessFunction, Runtim
 from jobs.log_insight.opensearch import OpenSearchBulkStore
 from jobs.log_insight.settings import IndexSettings, load_secrets
 from udfs.breaker import Breaker
-from udfs.index import Hold, IndexTarget, backlog, dead_letters, deliver, read_batch
+from udfs.index import Hold, IndexTarget, UnavailableError, backlog, dead_letters, deliver, read_batch
 from udfs.operators.type_info import BYTES
 
 __all__ = [
@@ -66,12 +67,17 @@ class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
         self._target = target
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Start the event loop and make the client on it."""
+        """Start the event loop, make the client on it, and install the index templates if OpenSearch is there.
+
+        A new OpenSearch takes a second or two over its first request, which the first chunk's hold may not have.
+        """
         del runtime_context
         self._hold = Hold(self._settings.max_hold_seconds, self._settings.request_timeout_seconds)
         self._breaker = Breaker(failures=1, cool_down_seconds=COOL_DOWN_SECONDS)
         self._loop = _LoopThread()
         self._store = OpenSearchBulkStore(self._settings, load_secrets())
+        with contextlib.suppress(UnavailableError):
+            self._loop.run(self._store.prepare())
 
     def close(self) -> None:
         """Close the client and its event loop."""
