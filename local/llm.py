@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,12 +38,17 @@ class LlmStub(Part):
         return list(self._running.requests)
 
     def answer(self, content: dict[str, Any] | str, *, status: int = 200, delay_seconds: float = 0.0) -> None:
-        """Answer every call from now on with `content`: an object as structured output, a string as it is."""
-        self._running.reply = (content if isinstance(content, str) else json.dumps(content), status, delay_seconds)
+        """Answer every call from now on with `content`: an object as structured output, a string as it is.
+
+        Calls that hang get it too.
+        """
+        text = content if isinstance(content, str) else json.dumps(content)
+        self._running.reply = _Reply(text, status, delay_seconds)
+        self._running.released.set()
 
     def hang(self) -> None:
-        """Take every call from now on and answer none until the part is stopped."""
-        self._running.reply = ("", 200, float("inf"))
+        """Take every call from now on and answer none until the next `answer`."""
+        self._running.released.clear()
 
     def clear(self) -> None:
         """Forget the calls."""
@@ -57,7 +63,7 @@ class LlmStub(Part):
     def stop(self) -> None:
         """Answer what hangs, and close."""
         if self._server:
-            self._server.stopping.set()
+            self._server.released.set()
             self._server.shutdown()
             self._server.server_close()
             self._server = None
@@ -80,13 +86,21 @@ class LlmStub(Part):
         return self._server
 
 
+@dataclass(frozen=True)
+class _Reply:
+    content: str
+    status: int
+    delay_seconds: float
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, port: int) -> None:
         self.requests: list[dict[str, Any]] = []
-        self.reply: tuple[str, int, float] = ("{}", 200, 0.0)
-        self.stopping = threading.Event()
+        self.reply = _Reply("{}", HTTPStatus.OK, 0.0)
+        self.released = threading.Event()
+        self.released.set()
         super().__init__((HOST, port), _Handler)
 
 
@@ -97,9 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(body)
-        content, status, delay = self.server.reply
-        self.server.stopping.wait(None if delay == float("inf") else delay)
-        self._send(status, _completion(content) if status == HTTPStatus.OK else {"error": {"message": content}})
+        self.server.released.wait()
+        reply = self.server.reply
+        time.sleep(reply.delay_seconds)
+        failed = {"error": {"message": reply.content}}
+        self._send(reply.status, _completion(reply.content) if reply.status == HTTPStatus.OK else failed)
 
     def _send(self, status: int, value: dict[str, Any]) -> None:
         body = json.dumps(value).encode()

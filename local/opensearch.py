@@ -7,8 +7,9 @@ import requests
 
 from local import http
 from local.part import SingleProcessPart
-from local.paths import JARS
+from local.paths import JARS, java
 from local.ports import HOST, free_port
+from local.process import PartError
 
 # The runner refuses to go beyond 9299, and takes the port after the one it is given.
 PORTS = range(9201, 9300)
@@ -45,7 +46,13 @@ class OpenSearch(SingleProcessPart):
         return f"http://{HOST}:{self.port}"
 
     def prepare(self) -> None:
-        """Write the node's configuration."""
+        """Write the node's configuration.
+
+        Raises:
+            PartError: the jars are not there.
+        """
+        if not (JARS / "opensearch").is_dir():
+            raise PartError(f"{JARS / 'opensearch'} is missing; run `make setup`")
         config = self.data / "config"
         config.mkdir(exist_ok=True)
         (config / "opensearch.yml").write_text(CONFIGURATION)
@@ -55,7 +62,7 @@ class OpenSearch(SingleProcessPart):
         runner = ["-cp", f"{JARS}/opensearch/*", "org.codelibs.opensearch.runner.OpenSearchRunner"]
         paths = ["-basePath", str(self.data), "-confPath", str(self.data / "config")]
         node = ["-numOfNode", "1", "-clusterName", self.cluster, "-baseHttpPort", str(self.port - 1)]
-        return ["java", "-Xms256m", f"-Xmx{HEAP}", "-XX:+UseSerialGC", *runner, *paths, *node]
+        return [java(), "-Xms256m", f"-Xmx{HEAP}", "-XX:+UseSerialGC", *runner, *paths, *node]
 
     def is_healthy(self) -> bool:
         """Say whether this node, and not a stranger on its port, takes requests."""

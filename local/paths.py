@@ -1,5 +1,6 @@
 """Where the embedded stack finds its parts and leaves its traces."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +9,12 @@ BUILD = ROOT / "build"
 JARS = BUILD / "jars"
 CONNECTORS_JAR = ROOT / "connectors" / "target" / "cali-connectors.jar"
 STACK_DIRECTORY = BUILD / "local"
+
+
+def java() -> str:
+    """Return the `java` to run: that of JAVA_HOME, as Flink's own scripts do, or the one on PATH."""
+    home = os.environ.get("JAVA_HOME")
+    return str(Path(home) / "bin" / "java") if home else "java"
 
 
 def flink_home() -> Path:

@@ -57,12 +57,15 @@ def up(directory: Path, ports: Mapping[str, int], tell: Callable[[str], None]) -
     else:
         started = None
     try:
-        return _await_ready(directory, started)
+        state = _await_ready(directory, started)
     except BaseException:
         if started:
             started.terminate()
             started.wait()
         raise
+    if started:
+        started.returncode = 0  # it outlives this process on purpose; without this `subprocess` warns of it
+    return state
 
 
 def down(directory: Path) -> bool:

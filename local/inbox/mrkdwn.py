@@ -15,7 +15,7 @@ from local.inbox.emoji import EMOJI
 
 CONTROL = re2.compile(r"<([^<>\n]+)>")
 # What Slack links and mentions by itself where a text is not `verbatim`.
-BARE = re2.compile(r"https?://[^\s<>|\x60]+|@(?:here|channel|everyone)\b")
+BARE = re2.compile(r"https?://[^\s<>|\x60]+|\B@(?:here|channel|everyone)\b")
 CODE = re2.compile(r"(?s)```(.+?)```|\x60([^\x60\n]+)\x60")
 EMOJI_CODE = re2.compile(r":([a-z0-9_+-]+):")
 STYLES = [

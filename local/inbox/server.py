@@ -3,7 +3,6 @@
 import json
 import socket
 import struct
-import threading
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -42,7 +41,6 @@ class InboxServer(ThreadingHTTPServer):
         self.channels = channels
         self.store = Store(messages)
         self.faults = Faults()
-        self.stopping = threading.Event()
         super().__init__((HOST, port), _Handler)
 
 
@@ -121,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None:
             self._send_text(200, "ok")
             return 200
-        self.server.stopping.wait(fault.delay_seconds)
+        time.sleep(fault.delay_seconds)
         if fault.reset:
             self._reset()
             return None
