@@ -21,9 +21,6 @@ final class Events {
     /** To a reader: the children of these closed shards hold the watermark themselves now. */
     record HoldReleased(List<String> shardIds) implements SourceEvent {}
 
-    /** To a reader: the end of these shards is part of a checkpoint of the enumerator, yours need not keep it. */
-    record EndRecorded(List<String> shardIds) implements SourceEvent {}
-
     /** To the enumerator: the shard is read to its end; {@code closed} if its children hold what came later. */
     record ShardEnded(String shardId, boolean closed, long watermark) implements SourceEvent {}
 

@@ -8,14 +8,12 @@ import dev.cali.connectors.kinesis.StreamClient.ListedShard;
 import dev.cali.connectors.kinesis.StreamClient.Listing;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
@@ -71,11 +69,8 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
     private final Set<String> childless = new HashSet<>();
     private final Map<String, Long> waitingForChildrenSince = new HashMap<>();
 
-    /** Which reader holds its watermark for a closed shard, and which keeps its end. */
+    /** Which reader holds its watermark for a closed shard. */
     private final Map<String, Integer> holders = new HashMap<>();
-
-    private final Map<String, Integer> keepers = new HashMap<>();
-    private final SortedMap<Long, List<String>> endsByCheckpoint = new TreeMap<>();
 
     KinesisBatchEnumerator(
             SplitEnumeratorContext<ShardSplit> context,
@@ -122,7 +117,6 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
         load.remove(subtask);
         completed.remove(subtask);
         holders.values().removeIf(holder -> holder == subtask);
-        keepers.values().removeIf(keeper -> keeper == subtask);
         for (ShardSplit split : splits) {
             caughtUp.remove(split.shardId());
             shards.computeIfPresent(
@@ -144,29 +138,11 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
 
     @Override
     public EnumeratorState snapshotState(long checkpointId) {
-        endsByCheckpoint.put(
-                checkpointId,
-                keepers.keySet().stream().filter(this::isEndSettled).toList());
         Bounds known = bounds;
         return new EnumeratorState(
                 config.stream(),
                 known != null ? known : resolve(new ServiceTime(startedMillis, startedMillis), startedMillis),
                 List.copyOf(shards.values()));
-    }
-
-    @Override
-    public void notifyCheckpointComplete(long checkpointId) {
-        SortedMap<Long, List<String>> confirmed = endsByCheckpoint.headMap(checkpointId + 1);
-        Map<Integer, List<String>> byReader = confirmed.values().stream()
-                .flatMap(Collection::stream)
-                .distinct()
-                .filter(keepers::containsKey)
-                .collect(Collectors.groupingBy(keepers::get));
-        confirmed.clear();
-        byReader.forEach((subtask, ids) -> {
-            send(subtask, new Events.EndRecorded(ids));
-            keepers.keySet().removeAll(ids);
-        });
     }
 
     @Override
@@ -253,7 +229,7 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
     private void forgetTrimmed(List<ListedShard> listed) {
         Set<String> ids = listed.stream().map(ListedShard::id).collect(Collectors.toSet());
         shards.values().removeIf(shard ->
-                shard.isFinished() && !ids.contains(shard.id()) && !keepers.containsKey(shard.id()));
+                shard.isFinished() && !ids.contains(shard.id()) && !holders.containsKey(shard.id()));
     }
 
     private Bounds resolve(ServiceTime serviceTime, long localMillis) {
@@ -284,7 +260,6 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
             load.merge(subtask, -1, Integer::sum);
             ends++;
         }
-        keepers.put(ended.shardId(), subtask);
         if (ended.closed()) {
             holders.put(ended.shardId(), subtask);
         }
@@ -366,7 +341,9 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
     /** Whether the watermark of the stream no longer depends on the hold for a closed shard. */
     private boolean isHeldByOthers(String closed) {
         List<Shard> children = childrenOf(closed);
-        return children.isEmpty() ? childless.contains(closed) : children.stream().allMatch(this::holdsItself);
+        return children.isEmpty()
+                ? childless.contains(closed) || !shards.containsKey(closed)
+                : children.stream().allMatch(this::holdsItself);
     }
 
     private boolean holdsItself(Shard shard) {
@@ -394,15 +371,6 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
                 waitingForChildrenSince.remove(shard.id());
             }
         }
-    }
-
-    /** Whether a checkpoint holds all that followed from an end: the end itself and the children. */
-    private boolean isEndSettled(String id) {
-        Shard shard = shards.get(id);
-        return shard == null
-                || shard.status() == Status.STOPPED
-                || childless.contains(id)
-                || !childrenOf(id).isEmpty();
     }
 
     private List<Shard> childrenOf(String id) {

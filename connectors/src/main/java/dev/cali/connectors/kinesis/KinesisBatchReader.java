@@ -137,8 +137,6 @@ final class KinesisBatchReader implements SourceReader<byte[], ShardSplit> {
             mayEmitWatermarks = true;
         } else if (event instanceof Events.HoldReleased released) {
             known(released.shardIds()).forEach(ShardReading::release);
-        } else if (event instanceof Events.EndRecorded recorded) {
-            known(recorded.shardIds()).forEach(ShardReading::record);
         } else {
             throw new IllegalStateException("unknown event " + event);
         }

@@ -25,7 +25,6 @@ final class ShardReading {
 
     private boolean hasAnswered;
     private boolean isHolding;
-    private boolean isRecorded;
     private boolean saidCaughtUp;
     private volatile long millisBehindLatest;
 
@@ -133,14 +132,9 @@ final class ShardReading {
         isHolding = false;
     }
 
-    /** The enumerator's checkpoint holds the end now. */
-    void record() {
-        isRecorded = true;
-    }
-
     /** Whether nothing needs this shard any more, checkpoints included. */
     boolean isForgettable() {
-        return !isReading() && !isHolding && isRecorded;
+        return phase == Phase.CLOSED && !isHolding;
     }
 
     /** Returns true once: when the shard has a watermark of its own, and it is not behind what the reader emitted. */

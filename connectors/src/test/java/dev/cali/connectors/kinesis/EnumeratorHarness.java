@@ -82,8 +82,6 @@ final class EnumeratorHarness {
                 words.add(subtask + " complete");
             } else if (event instanceof Events.HoldReleased released) {
                 words.add(subtask + " releases " + released.shardIds());
-            } else if (event instanceof Events.EndRecorded recorded) {
-                words.add(subtask + " forgets " + recorded.shardIds());
             }
         }
 

@@ -253,27 +253,6 @@ class KinesisBatchEnumeratorTest {
     // ------------------------------------------------------------------------------------- checkpoints
 
     @Test
-    void letsAReaderForgetAnEndOnlyWhenACheckpointHoldsItAndTheChildren() {
-        kinesis.shard("a").shard("b");
-        startAndRegister(1);
-        harness.enumerator.snapshotState(1);
-        end(0, "a", true, 10);
-        end(0, "b", false, 10);
-        harness.enumerator.snapshotState(2);
-        harness.enumerator.notifyCheckpointComplete(1);
-        assertThat(log.words).noneMatch(word -> word.contains("forgets"));
-
-        harness.enumerator.notifyCheckpointComplete(2);
-        assertThat(log.words).contains("0 forgets [b]");
-
-        kinesis.shard("c", "a");
-        harness.discover();
-        harness.enumerator.snapshotState(3);
-        harness.enumerator.notifyCheckpointComplete(3);
-        assertThat(log.words).contains("0 forgets [a]");
-    }
-
-    @Test
     void hearsOfAnEndAgainAfterARestoreThatLostTheMessage() {
         kinesis.shard("a").shard("b", "a");
         startAndRegister(1);
@@ -310,14 +289,23 @@ class KinesisBatchEnumeratorTest {
         kinesis.shard("a").shard("b", "a");
         startAndRegister(1);
         end(0, "a", true, 10);
-        harness.enumerator.snapshotState(1);
         kinesis.trim("a");
         harness.discover();
-        assertThat(harness.enumerator.snapshotState(2).shards()).extracting(Shard::id).containsExactly("a", "b");
+        assertThat(harness.enumerator.snapshotState(1).shards()).extracting(Shard::id).containsExactly("a", "b");
 
-        harness.enumerator.notifyCheckpointComplete(1);
+        caughtUp(0, "b");
         harness.discover();
-        assertThat(harness.enumerator.snapshotState(3).shards()).extracting(Shard::id).containsExactly("b");
+        assertThat(harness.enumerator.snapshotState(2).shards()).extracting(Shard::id).containsExactly("b");
+    }
+
+    @Test
+    void releasesAHoldThatWasRestoredForAShardPastItsRetention() {
+        kinesis.shard("b");
+        startAndRegister(1);
+
+        end(0, "a", true, 10);
+
+        assertThat(log.words).contains("0 releases [a]");
     }
 
     @Test

@@ -30,7 +30,7 @@ class KinesisSimulationTest {
     private static final int STEPS = 600;
 
     static IntStream seeds() {
-        return IntStream.range(0, 25);
+        return IntStream.range(0, 15);
     }
 
     @ParameterizedTest
@@ -220,7 +220,6 @@ class KinesisSimulationTest {
             late.forEach(Runnable::run);
             if (random.nextInt(4) > 0) {
                 checkpoint = new Checkpoint(state, splits, output.size());
-                enumerator.enumerator.notifyCheckpointComplete(checkpointId);
             }
         }
 
