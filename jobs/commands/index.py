@@ -27,7 +27,7 @@ from udfs.index import Batch, BulkStore, Hold, IndexTarget, arrival_time, dead_l
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 #: Text of one bulk request at most; with one request at a time this bounds the memory.
-BATCH_BYTES = 1_048_576
+BATCH_BYTES = 524_288
 #: A document is a line of bounded size with its attributes; a longer line is not from this job.
 MAX_LINE_BYTES = 16_777_216
 #: Nobody waits for this command, so a busy OpenSearch gets more time than inside the job.
