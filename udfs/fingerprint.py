@@ -27,8 +27,8 @@ _TRACE = re2.compile(r"\n\s+at [^\n]*:\d+\)?|\n\s+at [^\n]*\)|(?:^|\n)Traceback 
 _FRAME = re2.compile(
     r"^\s*(?:"
     r"at (?:async |new )?(?P<js>[^\s()]+) \((?P<js_file>[^()]*?)(?::\d+){1,2}\)"
-    r"|at (?P<js_bare>[^\s()]+?)(?::\d+){2}"
-    r"|at (?:[\w.@-]*/)*(?P<java>[^\s()/]+)\([^()]*\)(?: ~?\[[^\]]*\])?"
+    r"|at (?:async )?(?P<js_bare>[^\s()]+?)(?::\d+){2}"
+    r"|at (?:[\w.@-]*/){0,2}(?P<java>[^\s()]+)\([^()]*\)(?: ~?\[[^\]]*\])?"
     r'|File "(?P<py_file>[^"]+)", line \d+(?:, in (?P<py>\S+))?'
     r")\s*$"
 )
@@ -137,11 +137,12 @@ class FingerprintRules:
         return _Trace(tuple(exceptions), tuple(own or all_frames)[:_MAX_FRAMES], message)
 
     def _frame(self, line: str) -> tuple[str, bool] | None:
+        if len(line) > _MAX_FRAME_LINE:
+            return None
         try:
             return self._frames[line]
         except KeyError:
-            frame = self._read_frame(line) if len(line) <= _MAX_FRAME_LINE else None
-            return self._frames.keep(line[:_MAX_FRAME_LINE], frame)
+            return self._frames.keep(line, self._read_frame(line))
 
     def _read_frame(self, line: str) -> tuple[str, bool] | None:
         match = _FRAME.match(line)

@@ -10,6 +10,7 @@ from udfs.ruleset import PARAMETERIZE_DATE, Rule, load_rules, rule_file
 
 #: A fingerprint sees this in place of every variable: a slot may hold a name today and a number tomorrow.
 _ANYTHING = b"<*>"
+_PLACEHOLDER = re2.compile(rb"<[a-z-]+>")
 
 #: Short variables, such as small numbers, come again and again.
 _MAX_CACHED = 6
@@ -59,9 +60,10 @@ class Parameterizer:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._rules = rules
-        self._replacements = [None if rule.replace is None else rule.replace.encode() for rule in rules]
+        self._replacements = [_replacements(rule) for rule in rules]
         options = re2.Options()
         options.never_capture = True
+        options.longest_match = True
         self._any = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules).encode(), options)
         self._kinds: BoundedCache[bytes, int] = BoundedCache(_CACHED_KINDS)
         self._which = re2.Set.FullMatchSet()
@@ -76,12 +78,12 @@ class Parameterizer:
         shape: list[bytes] = []
         end = 0
         for start, stop, index in self._matches(data):
-            replacement = self._replacements[index]
-            if replacement is None:
+            replacements = self._replacements[index]
+            if replacements is None:
                 continue
             literal = data[end:start]
-            typed += (literal, replacement)
-            shape += (literal, _ANYTHING)
+            typed += (literal, replacements[0])
+            shape += (literal, replacements[1])
             end = stop
         rest = data[end:]
         return Template((b"".join(typed) + rest).decode(), (b"".join(shape) + rest).decode())
@@ -107,3 +109,11 @@ class Parameterizer:
                 if stop - start <= _MAX_CACHED:
                     kinds.keep(found, index)
             yield start, stop, index
+
+
+def _replacements(rule: Rule) -> tuple[bytes, bytes] | None:
+    """Return what a rule puts into the text of a template and into its shape."""
+    if rule.replace is None:
+        return None
+    typed = rule.replace.encode()
+    return typed, _PLACEHOLDER.sub(_ANYTHING, typed)

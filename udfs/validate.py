@@ -240,7 +240,7 @@ def _read_text_time(text: str, arrival: int, zone: tzinfo) -> EventTime | None:
 
 
 def _normal_form(text: str) -> str:
-    """Return 2026/11/22, a small t or z, a zone after a space and UTC by name as `datetime.fromisoformat` reads them."""
+    """Return 2026/11/22, small letters, a zone after a space and UTC as `datetime.fromisoformat` reads them."""
     text = text.replace("/", "-").upper()
     if text.endswith((" UTC", " GMT")):
         text = text[:-4] + "Z"

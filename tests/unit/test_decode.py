@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def zstd(data: bytes, **options: bool) -> bytes:
     return zstandard.ZstdCompressor(**options).compress(data)
 
 
-PACK = {"gzip": gzip.compress, "zstd": zstd}
+PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd}
 
 
 @pytest.fixture(params=["gzip", "zstd"])

@@ -1,0 +1,136 @@
+"""What varies in a message is found, wherever it stands."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from udfs.parameterize import Parameterizer, Variable, load_parameterize_rules
+
+PARAMETERIZER = Parameterizer(load_parameterize_rules().rules)
+
+CASES = [
+    ("uuid", "550e8400-e29b-41d4-a716-446655440000", "<uuid>"),
+    ("timestamp", "2026-11-22T14:00:01.123Z", "<time>"),
+    ("timestamp", "2026-11-22 14:00:01,123", "<time>"),
+    ("timestamp", "2026/11/22", "<time>"),
+    ("calendar-time", "Fri Jun 17 07:07:00 2005", "<time>"),
+    ("calendar-time", "22 Nov 2026 14:00:01 +0900", "<time>"),
+    ("time-of-day", "14:00:01", "<time>"),
+    ("url", "https://api.example.com:8443/v1/orders/17?user=bob#x", "<url>"),
+    ("url", "jdbc:postgresql://db:5432/shop", "jdbc:<url>"),
+    ("email", "message-id@mail.internal", "<email>"),
+    ("ip", "10.2.3.4", "<ip>"),
+    ("ip", "10.2.3.4:5432", "<ip>"),
+    ("ip", "/10.2.3.4:5432", "<ip>"),
+    ("ip", "10.0.0.0/8", "<ip>"),
+    ("ipv6", "2001:db8::8a2e:370:7334", "<ip>"),
+    ("ipv6", "[::1]:8080", "<ip>"),
+    ("mac", "00:1b:44:11:3a:b7", "<mac>"),
+    ("quoted", '"bob smith"', "<quoted>"),
+    ("quoted", "'bob'", "<quoted>"),
+    ("windows-path", r"C:\Users\bob\file.txt", "<path>"),
+    ("path", "/var/log/app/error.log", "<path>"),
+    ("path", "/health", "<path>"),
+    ("path", "~/conf/x.yaml", "<path>"),
+    ("path", "../a/b", "<path>"),
+    ("host", "db.prod.internal", "<host>"),
+    ("host", "api.example.com:443", "<host>"),
+    ("long-hex", "0x7ffe12ab", "<hex>"),
+    ("long-hex", "4bf92f3577b34da6a3ce929d0e0e4736", "<hex>"),
+    ("size", "5.2 KB", "<size>"),
+    ("size", "67108864 bytes", "<size>"),
+    ("duration", "3021 ms", "<duration>"),
+    ("duration", "30s", "<duration>"),
+    ("number", "17", "<number>"),
+    ("number", "-3.5", "<number>"),
+    ("number", "98.6%", "<number>"),
+    ("number", "1,234,567", "<number>"),
+    ("identifier", "blk_38865049064139660", "<id>"),
+    ("identifier", "order-7f3a", "<id>"),
+    ("identifier", "003a90fc", "<id>"),
+    ("name", "user bob", "<name>"),
+    ("assigned", "state=OPEN", "state=<value>"),
+    ("nothing", "f ()", "f (<nothing>)"),
+    ("placeholder", "<card>", "<card>"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text", "expected"), CASES)
+@pytest.mark.parametrize(
+    "frame", ["{}", "before {}", "{} after", "before {} after", "({})", "at {}, then", "a: {}; b", "한 {} 글"]
+)
+def test_a_variable_is_found_wherever_it_stands(rule: str, text: str, expected: str, frame: str) -> None:
+    template = PARAMETERIZER.template(frame.format(text))
+
+    assert template.text == frame.format(expected)
+    names = [variable.rule for variable in PARAMETERIZER.variables(frame.format(text))]
+    assert names == ([] if rule == "placeholder" else [rule])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "connection refused",
+        "it doesn't work and won't start",
+        "read/write and/or",
+        "init() failed",
+        "NullPointerException",
+        "com.acme.payment.Gateway",
+        "a = b",
+        "잘못된 요청입니다",
+        "",
+    ],
+)
+def test_words_stay(text: str) -> None:
+    assert PARAMETERIZER.template(text) == (text, text)
+    assert PARAMETERIZER.variables(text) == []
+
+
+def test_a_message_is_told_from_its_variables() -> None:
+    order = "550e8400-e29b-41d4-a716-446655440000"
+    text = f"DB Connection timeout after 3021 ms to 10.2.3.4:5432 for order {order} at 14:00:01"
+
+    assert (
+        PARAMETERIZER.template(text).text == "DB Connection timeout after <duration> to <ip> for order <uuid> at <time>"
+    )
+    assert PARAMETERIZER.variables(text) == [
+        Variable("duration", "3021 ms"),
+        Variable("ip", "10.2.3.4:5432"),
+        Variable("uuid", order),
+        Variable("time-of-day", "14:00:01"),
+    ]
+
+
+def test_the_shape_does_not_say_of_what_kind_a_variable_is() -> None:
+    shapes = {
+        PARAMETERIZER.template(f"cannot reach {host} (x={value})").shape
+        for host, value in [
+            ("10.2.3.4", "1"),
+            ("db.prod.internal:5432", "OPEN"),
+            ("[::1]:80", '"quoted"'),
+            ("web-1", "5 KB"),
+        ]
+    }
+
+    assert shapes == {"cannot reach <*> (x=<*>)"}
+
+
+#: Where the rules are known to err: what they make of a text, and what would be right.
+KNOWN_WRONG = [
+    ("HTTP 404 and HTTP 500", "HTTP <number> and HTTP <number>", "status codes tell failures apart"),
+    ("ORA-00600 internal error", "<id> internal error", "the codes of databases tell failures apart"),
+    ("user not found", "<name> found", "'not' is no name"),
+]
+
+
+@pytest.mark.parametrize(("text", "actual", "desired"), KNOWN_WRONG)
+def test_where_the_rules_err_is_known(text: str, actual: str, desired: str) -> None:
+    assert PARAMETERIZER.template(text).text == actual, desired
+
+
+@given(st.text(max_size=200))
+def test_any_text_has_one_template(text: str) -> None:
+    template = PARAMETERIZER.template(text)
+
+    assert template == Parameterizer(load_parameterize_rules().rules).template(text)
+    assert PARAMETERIZER.template(text) == template
