@@ -5,24 +5,33 @@ import os
 import subprocess
 import sys
 import threading
+import time
+import traceback
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from jobs.log_insight.settings import GateSettings, NotifySettings, Secrets, Settings, SettingsError, TrackSettings
 from schemas.alert import Alert, AlertKind, Routed
 from schemas.analysis import Analysis, AnalysisStatus, Evidence, KnowledgeKind
 from schemas.incident import Incident
 from schemas.incident_document import AlertState, IncidentDocument
 from schemas.log_entry import Severity
 from udfs.ids import alert_id
+from udfs.operators.notify import policy, webhook_urls
+
+pytestmark = pytest.mark.timeout(600)  # a job takes 10 s, or minutes on a machine with many others
 
 ROOT = Path(__file__).parents[2]
 JOB = Path(__file__).with_name("notify_job.py")
 CAUSE = "The pool is exhausted."
 SECOND = 1_763_800_000
+JOB_SECONDS = 240
 
 
 class Webhook(ThreadingHTTPServer):
@@ -115,10 +124,8 @@ def analysis(number: int, channel: str = "alerts") -> Analysis:
     )
 
 
-def run_job(
-    folder: Path, webhook: str | None, routes: list[Routed], analyses: list[Analysis], **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a bounded job to its end. Nothing listens on port 9: the ledger is gone, and alerts go out all the same."""
+def start_job(folder: Path, webhook: Webhook, routes: list[Routed], analyses: list[Analysis]) -> subprocess.Popen[str]:
+    """Start a bounded job. Nothing listens on port 9: the ledger is gone, and alerts go out all the same."""
     (folder / "input").write_text(
         "".join(f'{{"routed": {one.model_dump_json()}}}\n' for one in routes)
         # An analysis of nothing keeps the second input from being empty.
@@ -129,13 +136,28 @@ def run_job(
         "PYTHONPATH": str(ROOT),
         "CALI_INDEX__URL": "http://127.0.0.1:9",
         "CALI_NOTIFY__MIN_POST_INTERVAL_SECONDS": "0.05",
-        **({"CALI_SLACK_WEBHOOK_URL": webhook} if webhook else {}),
-        **variables,
+        "CALI_SLACK_WEBHOOK_URL": webhook.url,
     }
-    command = [sys.executable, str(JOB), str(folder / "input"), str(folder / "output")]
-    return subprocess.run(  # noqa: S603 - a script of this folder
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=200, check=False
+    return subprocess.Popen(  # noqa: S603 - a script of this folder
+        [sys.executable, str(JOB), str(folder)], env=environment, cwd=folder, stderr=subprocess.PIPE, text=True
     )
+
+
+def finish(job: subprocess.Popen[str]) -> str:
+    """Wait for a job's end and return what it complained of; it must not outlive the test."""
+    try:
+        return job.communicate(timeout=JOB_SECONDS)[1]
+    finally:
+        job.kill()
+        job.wait()
+
+
+def posts(webhook: Webhook, number: int, job: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """Return the posts once there are so many, while the job goes on."""
+    deadline = time.monotonic() + JOB_SECONDS
+    while len(webhook.posts) < number and time.monotonic() < deadline and job.poll() is None:
+        time.sleep(0.02)
+    return list(webhook.posts)
 
 
 def documents(folder: Path) -> list[IncidentDocument]:
@@ -148,31 +170,49 @@ def titles(webhook: Webhook) -> list[str]:
 
 def test_a_bounded_run_ends_with_its_outbox_emptied_in_order(webhook: Webhook, tmp_path: Path) -> None:
     webhook.answers = [(429, {"Retry-After": "1"}), (500, {})]
-    job = run_job(tmp_path, webhook.url, [routed(number) for number in range(5)], [])
-    assert job.returncode == 0, job.stderr
+    job = start_job(tmp_path, webhook, [routed(number) for number in range(5)], [])
+    errors = finish(job)
+    assert job.returncode == 0, errors
     assert titles(webhook) == [f"`failure {number}`" for number in range(5)]
     last = {document.id: document for document in documents(tmp_path)}
     assert [document.alert and document.alert.state for document in last.values()] == [AlertState.POSTED] * 5
 
 
-def test_each_incident_is_told_with_its_analysis_in_time_or_later(webhook: Webhook, tmp_path: Path) -> None:
-    routes = [routed(number, analysis_expected=True) for number in range(3)]
-    job = run_job(tmp_path, webhook.url, routes, [analysis(number) for number in range(3)])
-    assert job.returncode == 0, job.stderr
-    told = [title for title, post in zip(titles(webhook), webhook.posts, strict=True) if CAUSE in json.dumps(post)]
-    assert sorted(told) == [f"`failure {number}`" for number in range(3)]
-    last = {document.id: document for document in documents(tmp_path)}
-    assert {document.evidence_urls for document in last.values()} == {("https://runbooks.example/db-pool",)}
+def test_while_the_input_goes_on_alerts_go_out_and_a_late_analysis_follows(webhook: Webhook, tmp_path: Path) -> None:
+    webhook.answers = [(500, {}), (429, {"Retry-After": "1"})]
+    hold = tmp_path / "hold"
+    hold.touch()
+    job = start_job(tmp_path, webhook, [routed(1, analysis_expected=True), routed(2)], [analysis(1)])
+    try:
+        assert len(posts(webhook, 2, job)) == 2
+        assert CAUSE not in json.dumps(webhook.posts)
+        assert job.poll() is None, "the input has not ended"
+    finally:
+        hold.unlink()
+    errors = finish(job)
+    assert job.returncode == 0, errors
+    assert sorted(titles(webhook)[:2]) == ["`failure 1`", "`failure 2`"]
+    assert titles(webhook)[2:] == ["`failure 1`"]
+    assert CAUSE in json.dumps(webhook.posts[2])
+    last = {document.id: document for document in documents(tmp_path)}[incident(1).id]
+    assert (last.alerts_posted, last.evidence_urls) == (2, ("https://runbooks.example/db-pool",))
 
 
-def test_a_silent_run_needs_no_webhook_and_writes_the_documents(tmp_path: Path) -> None:
-    routes = [routed(number) for number in range(3)]
-    job = run_job(tmp_path, None, routes, [], CALI_NOTIFY__ENABLED="false")
-    assert job.returncode == 0, job.stderr
-    assert [document.version for document in documents(tmp_path)] == [1000, 1000, 1000]
+def test_a_missing_webhook_is_an_error_that_says_what_to_set_unless_nothing_is_to_be_posted() -> None:
+    routes = GateSettings(routes={"payment-api": "payments"})
+    own = Secrets(slack_webhook_urls={"alerts": SecretStr("https://hooks.example/SECRET")})
+    with pytest.raises(SettingsError, match=r"CALI_SLACK_WEBHOOK_URL: not set, .* none for payments; example: https"):
+        webhook_urls(Settings(gate=routes), own)
+    webhook_urls(Settings(gate=routes, notify=NotifySettings(enabled=False)), Secrets())
 
 
-def test_a_missing_webhook_stops_the_start_and_says_what_to_set(tmp_path: Path) -> None:
-    job = run_job(tmp_path, None, [routed(1)], [])
-    assert job.returncode != 0
-    assert "CALI_SLACK_WEBHOOK_URL: not set, and CALI_SLACK_WEBHOOK_URLS has none for alerts" in job.stderr
+def test_a_webhook_that_is_no_url_is_an_error_that_does_not_show_it() -> None:
+    token = uuid.uuid4().hex
+    with pytest.raises(SettingsError, match=r"the default webhook is not an http\(s\) URL; example: https") as caught:
+        webhook_urls(Settings(), Secrets(slack_webhook_url=SecretStr(f"hooks.example/{token}")))
+    assert token not in "".join(traceback.format_exception(caught.value))
+
+
+def test_incidents_are_remembered_for_three_times_the_longest_interval() -> None:
+    track = TrackSettings(repeat_interval_seconds=7_200, resolve_after_seconds=600)
+    assert policy(Settings(track=track)).retention_ms == 3 * 7_200_000
