@@ -28,6 +28,7 @@ FINAL_STATES = {"FINISHED", "FAILED", "CANCELED"}
 SUBMIT_SECONDS = 180.0
 SAVEPOINT_SECONDS = 180.0
 POLL_SECONDS = 0.2
+HEAD_CHARACTERS = 500
 TAIL_CHARACTERS = 3500
 
 
@@ -355,9 +356,11 @@ class Flink(Part):
 
 
 def _shorten(stacktrace: str) -> str:
-    """Keep both ends: the first line says where it failed, the last cause why."""
-    head, tail = stacktrace[:500], stacktrace[500:]
-    return head + tail if len(tail) <= TAIL_CHARACTERS else f"{head}\n…\n{tail[-TAIL_CHARACTERS:]}"
+    """Drop the frames of the JVM, and the middle of what is still long: the last cause, often Python's, says most."""
+    lines = [line for line in stacktrace.splitlines() if not line.startswith(("\tat ", "\t... "))]
+    text = "\n".join(lines)
+    head, tail = text[:HEAD_CHARACTERS], text[HEAD_CHARACTERS:]
+    return text if len(tail) <= TAIL_CHARACTERS else f"{head}\n…\n{tail[-TAIL_CHARACTERS:]}"
 
 
 def _savepoint_path(operation: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -165,8 +166,9 @@ def _serve(stack: Stack) -> None:
             time.sleep(HEAL_SECONDS)
             stack.heal()
     except Exception as error:
+        traceback.print_exc()  # first: whoever waits for the state ends this process
         _write_state(stack, State(os.getpid(), "failed", problem=str(error)))
-        raise
+        sys.exit(1)
 
 
 def _write_state(stack: Stack, state: State) -> None:
