@@ -431,6 +431,16 @@ def test_a_silent_outbox_writes_documents_and_gives_nothing_out():
     assert channel.outbox.delivery(10**9) is None
 
 
+def test_an_outbox_that_was_turned_silent_keeps_what_it_holds_for_later(channel):
+    channel.route(told(incident()))
+    channel.policy = POLICY._replace(enabled=False)
+    assert channel.outbox.next_due() is None
+    assert channel.deliver() is None
+    channel.policy = POLICY
+    channel.drain()
+    assert len(channel.posted) == 1
+
+
 def test_document_versions_grow_with_each_change_and_start_with_the_revision(channel):
     channel.route(told(incident(revision=1)))
     channel.deliver()

@@ -197,7 +197,7 @@ class Outbox:
         """Return the time at which to ask for a `delivery`, unless it was returned before and is yet to come."""
         with self._channel() as channel:
             due = self._due(channel)
-            if due is None or not self._policy.enabled:
+            if due is None:
                 return None
             if channel.wake_up is not None and now < channel.wake_up <= due:
                 return None
@@ -352,6 +352,8 @@ class Outbox:
         return _entry(self._tables.queue, channel.queue_head) if channel.queue_head < channel.queue_tail else None
 
     def _due(self, channel: _Channel) -> int | None:
+        if not self._policy.enabled:
+            return None
         if channel.queue_head < channel.queue_tail:
             return channel.not_before
         first = self._first_waiting(channel)
