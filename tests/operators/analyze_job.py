@@ -38,7 +38,13 @@ def main(source: Path, target: Path) -> None:
         rows, AnalyzeFunction(settings), flink_timeout(settings.analyze), CAPACITY, KEYED
     )
     with analyses.execute_and_collect() as results:
-        target.write_bytes(b"".join(b"%s\t%s\n" % (result[0].encode(), bytes(result[1])) for result in results))
+        lines = [b"%s\t%s\n" % (key.encode(), unsigned(body)) for key, body in results]
+    target.write_bytes(b"".join(lines))
+
+
+def unsigned(signed: list[int]) -> bytes:
+    """Return the bytes that were collected: Java's are signed."""
+    return bytes(byte % 256 for byte in signed)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def test_an_answer_without_ground_is_refused(given: Answer, problem: str) -> Non
         "https://evil.example/collect",
         "HTTPS://EVIL.example",
         "http:/evil.example",
-        "htt\u200bps://evil.example/hidden",
+        "www\u200b.evil.example",
         "www.evil.example",
         "evil.example/collect?x=1",
         "evil.example:8080/collect",
