@@ -173,7 +173,7 @@ def _java_problem(name: str) -> tuple[str, tuple[str, str]] | None:
 
 
 def _maven_problem() -> tuple[str, tuple[str, str]] | None:
-    return None if "Apache Maven" in _output("mvn", "--version") else ("mvn (Maven) is missing", MAVEN_HINT)
+    return None if shutil.which("mvn") else ("mvn (Maven) is missing", MAVEN_HINT)
 
 
 def _output(*command: str) -> str:
