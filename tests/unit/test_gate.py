@@ -189,6 +189,23 @@ def test_a_storm_that_comes_and_goes_by_the_minute_stays_one():
     assert len({one.id for one in roll_ups}) == 5
 
 
+def test_the_next_storm_is_one_of_its_own():
+    step = run([*flood("abc", 0), *life("d", 1), *flood("efg", 1_000), *flood("hi", 1_001)])
+    roll_ups = [one for one in alerts(step) if one.kind is AlertKind.ROLLUP]
+    tips = [roll_ups[0].incident.title, min("hi", key=stable_hash)]
+    assert [one.incident.title for one in roll_ups] == tips
+    assert [(one.raised_at // 1000 - T0, one.interval, one.rolled_up) for one in roll_ups] == [(6, 0, 1), (1_006, 0, 2)]
+
+
+def test_who_joined_a_storm_last_is_told_of_even_if_the_next_storm_comes_first():
+    """The first storm lasts until 550, `f` joined at 505 is due at 600, and `j` tips the next one at 575."""
+    first = [*flood("abc", -1), *life("d", 0), *flood("klm", 248), *life("e", 250), *life("f", 505)]
+    step = run([*first, *flood("ghi", 570), *life("j", 575)])
+    roll_ups = [one for one in alerts(step) if one.kind is AlertKind.ROLLUP]
+    assert titles("firing", step) == {"a", "b", "c", "g", "h", "i"}
+    assert sum(one.rolled_up for one in roll_ups) == 7
+
+
 def test_the_roll_up_shows_its_incident_as_last_heard_of():
     news = update(IncidentEvent.FIRING, 5, "d", started=0, revision=2)
     step = run([*flood("abc", -10), opened("d", 0), news])
