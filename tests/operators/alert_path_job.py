@@ -1,11 +1,12 @@
 """The alert path, or its beginning, as a job in a process of its own; event time is under the caller's control.
 
-    alert_path_job.py PORT PARALLELISM OPERATOR...
+    alert_path_job.py PORT PARALLELISM CHECKPOINTS OPERATOR...
 
 Elements come from PORT, one a line: event time in epoch milliseconds, key and JSON, separated by tabs. The watermark
-follows right behind the largest event time; the end of the connection is the end of the run. The last operator's output
-goes to standard output as it comes, one JSON object a line: {"tag": …, "key": …, "body": …}. Settings come from the
-environment.
+follows right behind the largest event time; the end of the connection is the end of the run. An element without a body
+fails the job, which then starts again from its latest checkpoint with a new connection; CHECKPOINTS is their folder.
+The last operator's output goes to standard output as it comes, one JSON object a line: {"tag": …, "key": …, "body": …}.
+Settings come from the environment.
 """
 
 import json
@@ -27,7 +28,11 @@ CONFIGURATION = {
     "python.fn-execution.bundle.size": "8",
     "python.fn-execution.bundle.time": "100",
     "pipeline.auto-watermark-interval": "10 ms",
-    "restart-strategy.type": "none",
+    "execution.checkpointing.interval": "200 ms",
+    "execution.checkpointing.storage": "filesystem",
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": "1",
+    "restart-strategy.fixed-delay.delay": "10 ms",
 }
 OPERATORS = {"admit": AdmitFunction, "track": TrackFunction, "gate": GateFunction}
 
@@ -40,6 +45,8 @@ class EventTime(TimestampAssigner):
 
 def to_row(line: str) -> Row:
     _, key, body = line.split("\t")
+    if not body:
+        raise ValueError("asked to fail")
     return Row(key=key, body=body.encode())
 
 
@@ -53,10 +60,11 @@ def tagged(tag: str, stream: DataStream) -> DataStream:
     return stream.map(lambda row: Row(key=f"{tag}\t{row.key}", body=row.body), KEYED)
 
 
-def main(port: int, parallelism: int, operators: list[str]) -> None:
+def main(port: int, parallelism: int, checkpoints: str, operators: list[str]) -> None:
     configuration = Configuration()
     for name, value in CONFIGURATION.items():
         configuration.set_string(name, value)
+    configuration.set_string("execution.checkpointing.dir", f"file://{checkpoints}")
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(parallelism)
     stream = source(env, port)
@@ -73,4 +81,4 @@ def main(port: int, parallelism: int, operators: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:])

@@ -6,6 +6,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -72,12 +73,15 @@ class Result(NamedTuple):
 class Job:
     """A running job. Tests send it elements with event times and read what comes out."""
 
-    def __init__(self, operators: Iterable[str], parallelism: int, settings: Mapping[str, int]) -> None:
+    def __init__(
+        self, operators: Iterable[str], checkpoints: Path, parallelism: int, settings: Mapping[str, int]
+    ) -> None:
+        self._checkpoints = checkpoints
         self._server = socket.create_server(("127.0.0.1", 0))
         script = Path(__file__).with_name("alert_path_job.py")
         port = self._server.getsockname()[1]
         self._process = subprocess.Popen(  # noqa: S603 - a script of this folder
-            [sys.executable, script, str(port), str(parallelism), *operators],
+            [sys.executable, script, str(port), str(parallelism), checkpoints, *operators],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {f"CALI_{name}": str(value) for name, value in settings.items()},
@@ -90,6 +94,22 @@ class Job:
         if self._connection is None:
             self._connection, _ = self._server.accept()
         self._connection.sendall(f"{second * 1000}\t{row.key}\t{row.body.decode()}\n".encode())
+
+    def fail(self) -> None:
+        """Let all that was sent get into a checkpoint, then fail the job and go on with it from there."""
+        latest = self._latest_checkpoint()
+        deadline = time.monotonic() + 60
+        while self._latest_checkpoint() < latest + 2:
+            assert time.monotonic() < deadline, "no checkpoint"
+            time.sleep(0.05)
+        assert self._connection
+        self._connection.sendall(b"0\t\t\n")
+        self._connection.close()
+        self._connection = None
+
+    def _latest_checkpoint(self) -> int:
+        done = self._checkpoints.glob("*/chk-*/_metadata")
+        return max((int(path.parent.name.removeprefix("chk-")) for path in done), default=0)
 
     def next(self) -> Result:
         """Wait for the next result."""
@@ -118,12 +138,12 @@ class Job:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Job]]:
+def start(tmp_path) -> Iterator[Callable[..., Job]]:
     """Return a function that starts a job; settings are named as in `jobs.log_insight.settings`."""
     with ExitStack() as stack:
 
         def start(*operators: str, parallelism: int = 1, **settings: int) -> Job:
-            job = Job(operators, parallelism, settings)
+            job = Job(operators, tmp_path, parallelism, settings)
             stack.callback(job.stop)
             return job
 
@@ -169,6 +189,27 @@ def test_an_incident_lives_by_event_time_from_its_opening_to_its_end(start):
     assert (updated.alert.kind, updated.alert.interval, updated.incident.count) == (AlertKind.UPDATE, 1, 125)
     assert (resolved.incident.state, resolved.incident.late, resolved.alert) == (IncidentState.RESOLVED, 100, None)
     assert [one.incident.title for one in rest] == ["other", "other"]
+
+
+def test_after_a_failure_an_incident_goes_on_and_what_was_late_stays_late(start):
+    """The watermark starts anew then, so only state can tell."""
+    job = start(*ALERT_PATH, TRACK__GROUP_INTERVAL_SECONDS=60, TRACK__RESOLVE_AFTER_SECONDS=100)
+    job.send(element(group("timeout", 0)))
+    job.send(element(group("timeout", 30, 20)))
+    before = routed([job.next(), job.next(), job.next()])
+    job.fail()
+    job.send(element(group("timeout", 0, 100), group("never seen", 0)))
+    job.send(element(group("timeout", 3, 1_000)))
+    job.send(element(group("other", 400)))
+    after = routed(job.end())
+    assert [one.incident.revision for one in before] == [1, 2]
+    assert [(one.incident.title, one.incident.revision, one.incident.count) for one in after] == [
+        ("timeout", 3, 1_121),
+        ("timeout", 4, 1_121),
+        ("other", 1, 1),
+        ("other", 2, 1),
+    ]
+    assert (after[0].incident.id, after[0].incident.late) == (before[0].incident.id, 1_100)
 
 
 def story() -> list[list[ErrorGroup]]:

@@ -28,7 +28,7 @@ class TrackFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
         descriptor = ValueStateDescriptor("incident", BYTES)
         descriptor.enable_time_to_live(safety_net(self._settings.track))
         self._state = runtime_context.get_state(descriptor)
-        self._uncounted = runtime_context.get_metrics_group().counter("late_groups_without_incident_total")
+        self._uncounted = runtime_context.get_metrics_group().counter("late_groups_without_incident")
         # How far arrival time came for certain. Only read when a bounded run is over, where a smaller value, as after
         # a restore, means no more than that an incident which is over is not called so.
         self._end = 0
