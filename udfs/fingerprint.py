@@ -4,45 +4,19 @@ Computed on redacted text, from the text and the service alone: a replay gives t
 types of its exceptions and the frames of the sender's own code, without line numbers; of a message its template.
 """
 
-from typing import Any, NamedTuple
-
-import re2
+from typing import NamedTuple
 
 from udfs.cache import BoundedCache
 from udfs.ids import stable_hash
 from udfs.parameterize import Parameterizer, ParameterizeRules, Variable
 from udfs.ruleset import RULES_VERSION
+from udfs.trace import Trace, TraceReader
 
 #: Of a longer text the beginning counts; the rest is data. Characters.
 MAX_MESSAGE = 2_048
 MAX_TITLE = 200
-_MAX_FRAMES = 40
-_MAX_LINES = 1_000
-_MAX_FRAME_LINE = 400
-_CACHED_LINES = 20_000
-_CACHED_TEXTS = 4_096
-_MAX_CACHED_TEXT = 8_192
-
-_TRACE = re2.compile(r"\n\s+at [^\n]*:\d+\)?|\n\s+at [^\n]*\)|(?:^|\n)Traceback \(most recent call last\)")
-_FRAME = re2.compile(
-    r"^\s*(?:"
-    r"at (?:async |new )?(?P<js>[^\s()]+) \((?P<js_file>[^()]*?)(?::\d+){1,2}\)"
-    r"|at (?:async )?(?P<js_bare>[^\s()]+?)(?::\d+){2}"
-    r"|at (?:[\w.@-]*/){0,2}(?P<java>[^\s()]+)\([^()]*\)(?: ~?\[[^\]]*\])?"
-    r'|File "(?P<py_file>[^"]+)", line \d+(?:, in (?P<py>\S+))?'
-    r")\s*$"
-)
-_EXCEPTION = re2.compile(
-    r"^(?P<cause>Caused by: |Suppressed: |Exception in thread \S+ |Uncaught )?"
-    r"(?P<type>[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*)(?:: ?(?P<message>.*))?$"
-)
-_INTRODUCTIONS = ("Caused by: ", "Suppressed: ", "Exception in thread ", "Uncaught ")
-_TYPE_NAME = re2.compile(
-    r"(?:.*\.)?(?:[A-Z_$][\w$]*(?:Exception|Error|Throwable|Failure|Fault|Exit|Interrupt|Timeout|Warning|Group)"
-    r"|(?:[\w$]+\.){2,}[A-Z][\w$]*)"
-)
-#: Numbers that differ between builds and starts: hidden classes, addresses, hashed folders.
-_UNSTABLE = re2.compile(r"\$\$Lambda[^.]*|0x[0-9a-fA-F]+|[0-9a-f]{12,}|\d{4,}")
+_CACHED_TEXTS = 2_048
+_MAX_CACHED_TEXT = 4_096
 
 
 class Fingerprint(NamedTuple):
@@ -68,12 +42,6 @@ class Explanation(NamedTuple):
     frames: tuple[str, ...]
 
 
-class _Trace(NamedTuple):
-    exceptions: tuple[str, ...]
-    frames: tuple[str, ...]
-    message: str
-
-
 class _Reading(NamedTuple):
     """What a text says, whatever its service: the parts of the hash, and how it is told of."""
 
@@ -84,13 +52,12 @@ class _Reading(NamedTuple):
 
 
 class FingerprintRules:
-    """A compiled rule set, with a memory of the frames and texts it has met."""
+    """A compiled rule set, with a memory of the texts it has met."""
 
     def __init__(self, rules: ParameterizeRules, version: str = RULES_VERSION) -> None:
         self.version = version
         self.parameterizer = Parameterizer(rules.rules)
-        self._library = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules.library_frames))
-        self._frames: BoundedCache[str, tuple[str, bool] | None] = BoundedCache(_CACHED_LINES)
+        self.traces = TraceReader(rules.library_frames)
         self._values: BoundedCache[tuple[str, tuple[str, ...]], str] = BoundedCache(_CACHED_TEXTS)
         self._readings: BoundedCache[str, _Reading] = BoundedCache(_CACHED_TEXTS)
 
@@ -98,7 +65,7 @@ class FingerprintRules:
         """Return what a text says."""
         reading = self._readings.get(content)
         if reading is None:
-            trace = self.trace(content)
+            trace = self.traces.read(content)
             reading = self._read_message(content) if trace is None else self._read_trace(trace)
             if len(content) <= _MAX_CACHED_TEXT:
                 self._readings.keep(content, reading)
@@ -109,59 +76,13 @@ class FingerprintRules:
         key = (service, parts)
         return self._values.get(key) or self._values.keep(key, stable_hash(service, *parts))
 
-    def trace(self, content: str) -> _Trace | None:
-        """Return the exceptions and frames of a text, or nothing where it has no frame."""
-        if "\n" not in content or _TRACE.search(content) is None:
-            return None
-        return self._collect(content.split("\n", _MAX_LINES))
-
-    def _collect(self, lines: list[str]) -> _Trace | None:
-        exceptions: dict[str, None] = {}
-        own: dict[str, None] = {}
-        all_frames: dict[str, None] = {}
-        message = ""
-        for line in lines:
-            if line[:1] in (" ", "\t"):
-                frame = self._frame(line)
-                if frame is not None:
-                    all_frames[frame[0]] = None
-                    if frame[1]:
-                        own[frame[0]] = None
-                continue
-            exception = _read_exception(line)
-            if exception is not None:
-                message = message or exception["message"] or ""
-                exceptions[exception["type"]] = None
-        if not all_frames:
-            return None
-        return _Trace(tuple(exceptions), tuple(own or all_frames)[:_MAX_FRAMES], message)
-
-    def _frame(self, line: str) -> tuple[str, bool] | None:
-        if len(line) > _MAX_FRAME_LINE:
-            return None
-        try:
-            return self._frames[line]
-        except KeyError:
-            return self._frames.keep(line, self._read_frame(line))
-
-    def _read_frame(self, line: str) -> tuple[str, bool] | None:
-        match = _FRAME.match(line)
-        if match is None:
-            return None
-        place = match["java"] or ":".join(
-            part
-            for part in (match["js_file"] or match["js_bare"] or match["py_file"], match["js"] or match["py"])
-            if part
-        )
-        return _UNSTABLE.sub("*", place), self._library.fullmatch(place) is None
-
     def _read_message(self, content: str) -> _Reading:
         template = self.parameterizer.template(content[:MAX_MESSAGE])
-        exception = _read_exception(content.split("\n", 1)[0])
-        exception_type = None if exception is None else exception["type"]
+        exception = self.traces.exception(content.split("\n", 1)[0])
+        exception_type = None if exception is None else exception[0]
         return _Reading(("message", template.shape), template.text, _title(template.text), exception_type)
 
-    def _read_trace(self, trace: _Trace) -> _Reading:
+    def _read_trace(self, trace: Trace) -> _Reading:
         exception_type = trace.exceptions[0] if trace.exceptions else None
         message = self.parameterizer.template(trace.message[:MAX_TITLE]).text
         title = ": ".join(part for part in (exception_type, message) if part) or trace.frames[0]
@@ -178,20 +99,10 @@ def fingerprint(content: str, service: str, rules: FingerprintRules) -> Fingerpr
 
 def explain(content: str, service: str, rules: FingerprintRules) -> Explanation:
     """Return the fingerprint of a redacted text, and why it is that."""
-    trace = rules.trace(content)
+    trace = rules.traces.read(content)
     variables = rules.parameterizer.variables((content if trace is None else trace.message)[:MAX_MESSAGE])
     exceptions, frames = ((), ()) if trace is None else (trace.exceptions, trace.frames)
     return Explanation(fingerprint(content, service, rules), tuple(variables), exceptions, frames)
-
-
-def _read_exception(line: str) -> Any | None:
-    """Match the line that names an exception. Most lines of a log have a space in front of their first colon."""
-    if " " in line.partition(":")[0] and not line.startswith(_INTRODUCTIONS):
-        return None
-    match = _EXCEPTION.match(line)
-    if match is None or not (match["cause"] or _TYPE_NAME.fullmatch(match["type"])):
-        return None
-    return match
 
 
 def _title(text: str) -> str:

@@ -17,12 +17,15 @@ All numbers are big-endian. Columns come before texts, so that one `struct` call
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple, TypeVar
 
 MAGIC = b"CALF"
 VERSION = 1
 _HEADER = struct.Struct(">4sBBHI")
+
+S = TypeVar("S", str, bytes)
 
 
 class FrameError(Exception):
@@ -44,18 +47,26 @@ class RecordBatch(NamedTuple):
     records: list[RawRecord]
 
 
+class Records(NamedTuple):
+    """Some records of a frame, as columns."""
+
+    sequences: list[str]
+    arrivals: tuple[int, ...]
+    payloads: list[bytes]
+
+
 def decode_frame(frame: bytes) -> RecordBatch:
     """Read a frame as a whole.
 
     Raises:
         FrameError: as `read_frame`.
     """
-    origin, records = read_frame(frame)
-    return RecordBatch(origin, list(records))
+    origin, blocks = read_frame(frame, block=1_024)
+    return RecordBatch(origin, [RawRecord(*row) for records in blocks for row in zip(*records, strict=True)])
 
 
-def read_frame(frame: bytes) -> tuple[str, Iterator[RawRecord]]:
-    """Read a frame's origin, and its records one by one, so that not all of them have to be in memory.
+def read_frame(frame: bytes, block: int) -> tuple[str, Iterator[Records]]:
+    """Read a frame's origin, and its records in blocks, so that not all of them have to be in memory.
 
     Raises:
         FrameError: the bytes are not a frame of version 1, or their length is not what its columns say.
@@ -69,27 +80,28 @@ def read_frame(frame: bytes) -> tuple[str, Iterator[RawRecord]]:
         position += origin_length
         arrivals = struct.unpack_from(f">{count}q", frame, position)
         position += 8 * count
-        sequence_lengths = struct.unpack_from(f">{count}H", frame, position)
+        sequence_borders = list(accumulate(struct.unpack_from(f">{count}H", frame, position), initial=0))
         position += 2 * count
         payload_lengths = struct.unpack_from(f">{count}I", frame, position)
         position += 4 * count
+        payload_borders = list(accumulate(payload_lengths, initial=position + sequence_borders[-1]))
+        sequences = frame[position : payload_borders[0]].decode("ascii")
     except (struct.error, UnicodeDecodeError) as error:
         raise FrameError("frame is cut short") from error
-    payload_position = position + sum(sequence_lengths)
-    if payload_position + sum(payload_lengths) != len(frame):
+    if payload_borders[-1] != len(frame):
         raise FrameError("frame length does not match its columns")
-    columns = zip(arrivals, sequence_lengths, payload_lengths, strict=True)
-    return origin, _read_records(frame, columns, position, payload_position)
+    return origin, (
+        Records(
+            _slices(sequences, sequence_borders[start : start + block + 1]),
+            arrivals[start : start + block],
+            _slices(frame, payload_borders[start : start + block + 1]),
+        )
+        for start in range(0, count, block)
+    )
 
 
-def _read_records(
-    frame: bytes, columns: Iterable[tuple[int, int, int]], position: int, payload_position: int
-) -> Iterator[RawRecord]:
-    for arrival, sequence_length, payload_length in columns:
-        sequence = frame[position : position + sequence_length].decode("ascii")
-        position += sequence_length
-        yield RawRecord(sequence, arrival, frame[payload_position : payload_position + payload_length])
-        payload_position += payload_length
+def _slices(whole: S, borders: list[int]) -> list[S]:
+    return [whole[start:end] for start, end in pairwise(borders)]
 
 
 def encode_frame(origin: str, records: Sequence[RawRecord]) -> bytes:

@@ -22,7 +22,7 @@ from udfs.combine import Combiner
 from udfs.decode import split_lines, unpack
 from udfs.errors import BadInputError, ParseError
 from udfs.fingerprint import FingerprintRules, fingerprint
-from udfs.frame import RawRecord, read_frame
+from udfs.frame import Records, read_frame
 from udfs.parse import BLOCK, read_entries
 from udfs.redact import Redactor
 from udfs.validate import Validator
@@ -55,15 +55,9 @@ class _Block(NamedTuple):
 
     ids: list[str]
     sequences: list[str]
-    arrivals: list[int]
+    arrivals: Sequence[int]
     raws: list[bytes]
     dead: Ended
-
-    def add(self, record_id: str, sequence: str, arrival: int, raw: bytes) -> None:
-        self.ids.append(record_id)
-        self.sequences.append(sequence)
-        self.arrivals.append(arrival)
-        self.raws.append(raw)
 
     def bury(self, errors: Sequence[tuple[int, BadInputError]]) -> None:
         """Write dead letters for lines, and take their sequences out, so that those of the other lines are left."""
@@ -72,6 +66,22 @@ class _Block(NamedTuple):
             _bury(self.dead, line, error)
         for index, _ in reversed(errors):
             del self.sequences[index]
+
+
+def _block(lines: list[_Line], dead: Ended) -> _Block:
+    return _Block(
+        [line.id for line in lines],
+        [line.sequence for line in lines],
+        [line.arrival for line in lines],
+        [line.raw for line in lines],
+        dead,
+    )
+
+
+def _are_plain(payloads: list[bytes], max_record_bytes: int) -> bool:
+    """Tell whether each record is one line of JSON, as nearly all are where the edge does not aggregate."""
+    joined = b"".join(payloads)
+    return {payload[:1] for payload in payloads} == {b"{"} and b"\n" not in joined and len(joined) <= max_record_bytes
 
 
 class Ingest:
@@ -94,7 +104,7 @@ class Ingest:
         Raises:
             FrameError: the bytes are no frame, which is a bug of the source.
         """
-        origin, records = read_frame(frame)
+        origin, records = read_frame(frame, BLOCK)
         accounts: dict[int, HourAccount] = {}
         combiner = Combiner()
         # What a block allocates is free for the next one, and still in the processor's cache. A frame at once takes
@@ -112,23 +122,29 @@ class Ingest:
             seconds=combiner.seconds(),
         )
 
-    def _blocks(self, origin: str, records: Iterable[RawRecord]) -> Iterator[_Block]:
-        limit = self._settings.max_record_bytes
-        block = _Block([], [], [], [], nothing())
-        for sequence, arrival, payload in records:
-            if len(block.ids) >= BLOCK:
-                yield block
-                block = _Block([], [], [], [], nothing())
-            record_id = f"{origin}:{sequence}:"
-            if payload[:1] == b"{" and b"\n" not in payload and len(payload) <= limit:
-                block.add(record_id + "0", sequence, arrival, payload)
-                continue
+    def _blocks(self, origin: str, blocks: Iterable[Records]) -> Iterator[_Block]:
+        for records in blocks:
+            if _are_plain(records.payloads, self._settings.max_record_bytes):
+                ids = [f"{origin}:{sequence}:0" for sequence in records.sequences]
+                yield _Block(ids, records.sequences, records.arrivals, records.payloads, nothing())
+            else:
+                yield from self._unpack(origin, records)
+
+    def _unpack(self, origin: str, records: Records) -> Iterator[_Block]:
+        lines: list[_Line] = []
+        dead = nothing()
+        for sequence, arrival, payload in zip(*records, strict=True):
             try:
-                for number, line in split_lines(unpack(payload, limit)):
-                    block.add(f"{record_id}{number}", sequence, arrival, line)
+                text = unpack(payload, self._settings.max_record_bytes)
             except BadInputError as error:
-                _bury(block.dead, _Line(record_id + "0", sequence, arrival, payload), error)
-        yield block
+                _bury(dead, _Line(f"{origin}:{sequence}:0", sequence, arrival, payload), error)
+                continue
+            for number, line in split_lines(text):
+                lines.append(_Line(f"{origin}:{sequence}:{number}", sequence, arrival, line))
+                if len(lines) == BLOCK:
+                    yield _block(lines, dead)
+                    lines, dead = [], nothing()
+        yield _block(lines, dead)
 
     def _read(self, block: _Block) -> list[dict[str, Any]]:
         entries = read_entries(block.raws, self._settings.max_line_bytes)

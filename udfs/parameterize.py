@@ -1,7 +1,6 @@
 """Find what varies in a message: its template is what is left."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import re2
 
@@ -15,6 +14,12 @@ _PLACEHOLDER = re2.compile(rb"<[a-z-]+>")
 #: Short variables, such as small numbers, come again and again.
 _MAX_CACHED = 6
 _CACHED_KINDS = 20_000
+_CACHED_TEMPLATES = 4_096
+_ALL_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+
+
+#: Stands for a variable whose rule is not certain.
+_UNCERTAIN = Rule("uncertain", "", "", replace="<value>")
 
 
 class Variable(NamedTuple):
@@ -59,12 +64,13 @@ class Parameterizer:
     """
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
-        self._rules = rules
-        self._replacements = [_replacements(rule) for rule in rules]
+        self._rules = (*rules, _UNCERTAIN)
+        self._replacements = [_replacements(rule) for rule in self._rules]
         options = re2.Options()
         options.never_capture = True
         options.longest_match = True
         self._any = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules).encode(), options)
+        self._templates: BoundedCache[bytes, Template] = BoundedCache(_CACHED_TEMPLATES)
         self._kinds: BoundedCache[bytes, int] = BoundedCache(_CACHED_KINDS)
         self._which = re2.Set.FullMatchSet()
         for rule in rules:
@@ -74,11 +80,17 @@ class Parameterizer:
     def template(self, text: str) -> Template:
         """Return the template of a text."""
         data = text.encode()
+        # No rule looks at which digit it is, and none leaves a digit: what differs in digits alone is the same.
+        key = data.translate(_ALL_DIGITS_ALIKE)
+        return self._templates.get(key) or self._templates.keep(key, self._template(data))
+
+    def _template(self, data: bytes) -> Template:
         typed: list[bytes] = []
         shape: list[bytes] = []
         end = 0
-        for start, stop, index in self._matches(data):
-            replacements = self._replacements[index]
+        for match in self._any.finditer(data):
+            start, stop = match.span()
+            replacements = self._replacements[self._rule_of(data[start:stop])]
             if replacements is None:
                 continue
             literal = data[end:start]
@@ -91,24 +103,22 @@ class Parameterizer:
     def variables(self, text: str) -> list[Variable]:
         """Return what varies in a text, in its order."""
         data = text.encode()
+        found = [match.group() for match in self._any.finditer(data)]
+        rules = [self._rules[self._rule_of(variable)] for variable in found]
         return [
-            Variable(self._rules[index].name, data[start:stop].decode())
-            for start, stop, index in self._matches(data)
-            if self._replacements[index] is not None
+            Variable(rule.name, variable.decode())
+            for rule, variable in zip(rules, found, strict=True)
+            if rule.replace is not None
         ]
 
-    def _matches(self, data: bytes) -> Iterator[tuple[int, int, int]]:
-        kinds = self._kinds
-        match: Any
-        for match in self._any.finditer(data):
-            start, stop = match.span()
-            found = data[start:stop]
-            index = kinds.get(found)
-            if index is None:
-                index = min(self._which.Match(found))
-                if stop - start <= _MAX_CACHED:
-                    kinds.keep(found, index)
-            yield start, stop, index
+    def _rule_of(self, found: bytes) -> int:
+        index = self._kinds.get(found)
+        if index is None:
+            # Alone, a variable may lack the word border that its rule asks for; then no rule's name is certain.
+            index = min(self._which.Match(found) or (len(self._rules) - 1,))
+            if len(found) <= _MAX_CACHED:
+                self._kinds.keep(found, index)
+        return index
 
 
 def _replacements(rule: Rule) -> tuple[bytes, bytes] | None:
