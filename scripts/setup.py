@@ -113,11 +113,15 @@ def _install_project() -> None:
 
 def _fetch_jars() -> None:
     shutil.rmtree(BUILD / "jars", ignore_errors=True)
-    _run("mvn", "-q", "-B", "-f", "local/jars/pom.xml", "package")
+    _maven("local/jars/pom.xml")
 
 
 def _build_connectors() -> None:
-    _run("mvn", "-q", "-B", "-f", "connectors/pom.xml", "package", "-Dmaven.test.skip=true")
+    _maven("connectors/pom.xml", "-Dmaven.test.skip=true")
+
+
+def _maven(pom: str, *options: str) -> None:
+    _run("mvn", "-q", "-B", "-Dstyle.color=never", "-f", pom, "package", *options)
 
 
 def _uv(*arguments: str) -> None:

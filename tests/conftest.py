@@ -12,7 +12,9 @@ SEED_VARIABLE = "CALI_TEST_SEED"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Seed `random`: with the given seed, or with one that is printed and can be given again."""
+    """Forget the settings of the user's shell, and seed `random`: as told, or with a seed that is printed."""
+    for name in [name for name in os.environ if name.startswith("CALI_") and name != SEED_VARIABLE]:
+        del os.environ[name]
     config.stash[_SEED] = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(2**32))
     random.seed(config.stash[_SEED])
 
