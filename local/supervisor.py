@@ -165,7 +165,7 @@ def _serve(stack: Stack) -> None:
         while True:
             time.sleep(HEAL_SECONDS)
             stack.heal()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told to whoever waits, and this process ends
         traceback.print_exc()  # first: whoever waits for the state ends this process
         _write_state(stack, State(os.getpid(), "failed", problem=str(error)))
         sys.exit(1)

@@ -48,7 +48,7 @@ class Analysis(WireModel):
     """The answer to an `AnalysisRequest`.
 
     `cause` and `action` are set when `status` is `GROUNDED`; `evidence` is sorted by falling score; `reason`
-    says what went wrong when `status` is `UNAVAILABLE`, or when the model failed and the best document answered instead.
+    says what went wrong when `status` is `UNAVAILABLE`, or when the model failed and the best document answered.
     `analyst` is a model's name or `extractive`: who answered, or who would have.
     """
 

@@ -8,17 +8,19 @@ import typer
 from rich.console import Console
 
 from jobs.log_insight.settings import load_secrets, load_settings
-from local.demo import DemoError, Plan, print_account, tell, write_report
+from local.demo import Account, DemoError, Plan, print_account, tell, write_report
+from local.flink import FlinkError
 from local.job import submit_job
 from local.paths import ROOT
-from local.stack import Stack
+from local.process import PartError
+from local.stack import Stack, StackError
 
 REPORT = ROOT / "build" / "demo-report.json"
 
 
 def demo(
     records: Annotated[int, typer.Option(min=1000, help="Log lines.")] = 50_000,
-    duration: Annotated[float, typer.Option(min=1, help="Seconds that the story takes.")] = 60.0,
+    duration: Annotated[float, typer.Option(min=1, help="Seconds that the story takes.")] = 50.0,
     seed: Annotated[int, typer.Option(help="The same seed tells the same story.")] = 1,
     report: Annotated[Path, typer.Option(help="Where the figures go.")] = REPORT,
 ) -> None:
@@ -34,21 +36,28 @@ def demo(
     """
     console = Console()
     began = time.monotonic()
-    with Stack() as stack:
-        console.print("starting Kinesis, S3, OpenSearch, Milvus, the Slack inbox and Flink on 127.0.0.1 …")
-        stack.start()
-        for label, address in stack.addresses().items():
-            console.print(f"  {label}: {address}")
-        console.print("filling the knowledge base, submitting the job with flink run …")
-        job = submit_job(stack, {"CALI_ENVIRONMENT": "demo"})
-        settings, secrets = load_settings(), load_secrets()
-        console.print(f"the job runs after {time.monotonic() - began:.0f} s; now the story")
-        try:
-            account = tell(stack, Plan(records, duration, seed), settings, secrets, console)
-        except DemoError as error:
-            console.print(f"{error}\n{stack.flink.root_exception(job)}", markup=False)
-            raise typer.Exit(1) from None
+    try:
+        with Stack() as stack:
+            account = _run(stack, Plan(records, duration, seed), console)
+    except (StackError, PartError, FlinkError, DemoError) as error:
+        console.print(str(error), markup=False)
+        raise typer.Exit(1) from None
     print_account(account, console)
     write_report(account, report)
     console.print(f"written to {report}; {time.monotonic() - began:.0f} s in all")
     raise typer.Exit(0 if account.findings.sound else 1)
+
+
+def _run(stack: Stack, plan: Plan, console: Console) -> Account:
+    began = time.monotonic()
+    console.print("starting Kinesis, S3, OpenSearch, Milvus, the Slack inbox and Flink on 127.0.0.1 …")
+    stack.start()
+    for label, address in stack.addresses().items():
+        console.print(f"  {label}: {address}")
+    console.print("filling the knowledge base, submitting the job with flink run …")
+    job = submit_job(stack, {"CALI_ENVIRONMENT": "demo"})
+    console.print(f"the job runs after {time.monotonic() - began:.0f} s; now the story")
+    try:
+        return tell(stack, plan, load_settings(), load_secrets(), console)
+    except DemoError as error:
+        raise DemoError(f"{error}\n{stack.flink.root_exception(job)}") from None
