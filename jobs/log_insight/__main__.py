@@ -11,6 +11,9 @@ from jobs.log_insight.topology import build
 #: Elements are batches: the default bundle of 100,000 would hold the first alert back for many seconds.
 BUNDLE_ELEMENTS = 8
 BUNDLE_MILLISECONDS = 100
+#: Entries of one map state that PyFlink keeps in memory. An entry may be all errors of a batch. A million different
+#: errors took 1.3 GB of a worker with the default of 1,000 entries and 0.5 GB with 4, for the same processor time.
+CACHED_MAP_ENTRIES = 4
 
 
 def main() -> None:
@@ -33,6 +36,7 @@ def configuration(settings: Settings) -> Configuration:
     result = Configuration()
     result.set_integer("python.fn-execution.bundle.size", BUNDLE_ELEMENTS)
     result.set_integer("python.fn-execution.bundle.time", BUNDLE_MILLISECONDS)
+    result.set_integer("python.map-state.read-cache-size", CACHED_MAP_ENTRIES)
     result.set_boolean("pipeline.auto-generate-uids", False)
     result.set_string("execution.checkpointing.interval", f"{settings.flink.checkpoint_interval_ms} ms")
     result.set_boolean("execution.checkpointing.unaligned.enabled", True)
