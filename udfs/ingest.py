@@ -179,9 +179,9 @@ class Ingest:
     def _redact(self, documents: Sequence[dict[str, Any]]) -> None:
         for index in self._redactor.suspects([document["body"].encode() for document in documents]):
             documents[index]["body"] = self._redactor.redact(documents[index]["body"])
-        for document in documents:
-            if "attributes" in document:
-                document["attributes"] = self._redactor.redact_value(document["attributes"])
+        detailed = [document for document in documents if "attributes" in document]
+        for index in self._redactor.suspect_values([document["attributes"] for document in detailed]):
+            detailed[index]["attributes"] = self._redactor.redact_value(detailed[index]["attributes"])
 
     def _fingerprint(self, documents: Iterable[dict[str, Any]], combiner: Combiner) -> None:
         for document in documents:

@@ -41,22 +41,23 @@ _LEVEL_WORDS = (
 _KOREAN_LEVEL_WORDS = "디버그|정보|경고|오류|에러|심각|치명"
 _NAME = r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*"
 _CLOCK = r"\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
+#: Groups: time; level in brackets, bare, with a colon; service in brackets, with a dash, with a colon.
 _HEADER = re2.compile(
-    r"^\s*(?:<\d{1,3}>\d? ?)?"
-    rf"(?:\[?(?P<time>(?:\d{{4}}[-/]\d{{2}}[-/]\d{{2}}[T ])?{_CLOCK}(?: ?(?:Z|[+-]\d{{2}}:?\d{{2}}))?)\]?[\s|:,-]*)?"
-    r"(?:\[[^\[\]]{1,80}\]\s+)??"
-    rf"(?:[\[(]\s*(?P<bracketed>(?i:{_LEVEL_WORDS})|{_KOREAN_LEVEL_WORDS})\s*[\])]:?"
-    rf"|(?P<bare>{_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s:|,-]|$)"
-    rf"|(?P<labelled>(?i:{_LEVEL_WORDS})):)\s*"
+    (
+        r"^\s*(?:<\d{1,3}>\d? ?)?"
+        rf"(?:\[?((?:\d{{4}}[-/]\d{{2}}[-/]\d{{2}}[T ])?{_CLOCK}(?: ?(?:Z|[+-]\d{{2}}:?\d{{2}}))?)\]?[\s|:,-]*)?"
+        r"(?:\[[^\[\]]{1,80}\]\s+)??"
+        rf"(?:[\[(]\s*((?i:{_LEVEL_WORDS})|{_KOREAN_LEVEL_WORDS})\s*[\])]:?"
+        rf"|({_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s:|,-]|$)"
+        rf"|((?i:{_LEVEL_WORDS})):)\s*"
+        rf"(?:\[({_NAME})\](?:\s*[:-])?\s+|({_NAME}) [-|]\s+|({_NAME}):\s+)?"
+    ).encode()
 )
+_SERVICE_WITH_COLON = 7
 _LEVEL_ANYWHERE = re2.compile(
-    rf"\b(?:level|severity|lvl)=\"?(?P<assigned>[A-Za-z]{{1,16}})|(?:^|[\s\[(|:,])(?P<word>{_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s\])|:,]|$)"
+    r"\b(?:level|severity|lvl)=\"?([A-Za-z]{1,16})"
+    rf"|(?:^|[\s\[(|:,])({_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s\])|:,]|$)"
 )
-_SERVICE = re2.compile(
-    rf"^(?:\[(?P<bracketed>{_NAME})\](?:\s*[:-])?|(?P<dashed>{_NAME}) (?:-|\|)"
-    r"|(?P<labelled>[a-z][a-z0-9]*(?:[-_][a-z0-9]+)+):)\s+"
-)
-_SERVICE_AFTER_BRACKETS = re2.compile(rf"^(?P<labelled>{_NAME}):\s+")
 _TIME_IN_TEXT = re2.compile(rf"(?:^|\bat ){_CLOCK}\b")
 
 #: Fluent Bit's `kubernetes` filter, and the fields of ours.
@@ -76,6 +77,7 @@ _STACK_FIELDS = (
 )
 _STACK_OBJECTS = ("error", "err", "exception")
 _STACK_OBJECT_FIELDS = ("stack", "stack_trace", "stacktrace")
+_STACK_NAMES = frozenset({*_STACK_FIELDS, *_STACK_OBJECTS})
 
 
 class TextReading(NamedTuple):
@@ -113,18 +115,19 @@ def read_entry(line: bytes, max_line_bytes: int) -> LogEntry:
 
 def read_header(text: str) -> TextReading | None:
     """Read time, level and service at the beginning of a text, such as `[ERROR] payment-api: boom`."""
-    header = _HEADER.match(text[:_HEAD])
+    head = text[:_HEAD].encode()
+    header = _HEADER.match(head)
     if header is None:
         return None
-    level = header["bracketed"] or header["bare"] or header["labelled"]
-    message = text[header.end() :]
-    service = _SERVICE.match(message[:_HEAD])
-    if service is None and header["bracketed"]:
-        service = _SERVICE_AFTER_BRACKETS.match(message[:_HEAD])
-    if service is not None:
-        message = message[service.end() :]
-    name = next((group for group in service.groups() if group), None) if service is not None else None
-    return TextReading(level, name, header["time"] or _time_in(message), message or text)
+    time, bracketed, bare, labelled, *services = (group and group.decode() for group in header.groups())
+    end = header.end()
+    if services[2] and not bracketed and not {"-", "_"} & set(services[2]):
+        # `ERROR failed: x` is a sentence, where `[ERROR] cart: x` and `ERROR payment-api: x` name a service.
+        services = []
+        end = header.start(_SERVICE_WITH_COLON)
+    message = text[len(head[:end].decode()) :]
+    service = next(filter(None, services), None)
+    return TextReading(bracketed or bare or labelled, service, time or _time_in(message), message or text)
 
 
 def read_text(text: str) -> TextReading | None:
@@ -135,15 +138,16 @@ def read_text(text: str) -> TextReading | None:
     level = _LEVEL_ANYWHERE.search(text[:_HEAD])
     if level is None:
         return None
-    return TextReading(level["assigned"] or level["word"], None, _time_in(text), text)
+    return TextReading(level[1] or level[2], None, _time_in(text), text)
 
 
 def complete(entry: LogEntry) -> None:
     """Fill what is missing in an entry from where else it may be: Kubernetes metadata, a trace, the text itself."""
-    extras = entry.__pydantic_extra__
-    if extras:
-        _lift_kubernetes(entry, extras)
-        _append_stack(entry, extras)
+    if entry.level is None and entry.log_content.startswith("{"):
+        _lift_json(entry)
+    if entry.__pydantic_extra__:
+        _lift_kubernetes(entry, entry.__pydantic_extra__)
+        _append_stack(entry, entry.__pydantic_extra__)
     if entry.level is None:
         _lift_header(entry)
 
@@ -241,6 +245,20 @@ def _time_in(text: str) -> str | None:
     return None if match is None else match.group().removeprefix("at ")
 
 
+def _lift_json(entry: LogEntry) -> None:
+    """Read a record that an agent has put as a text into one of its own, and keep what only the agent knows."""
+    try:
+        inner = _ENTRY.validate_json(entry.log_content)
+    except ValidationError:
+        return
+    ours, theirs = vars(entry), vars(inner)
+    for field, value in theirs.items():
+        if ours[field] is None:
+            ours[field] = value
+    entry.log_content = inner.log_content
+    entry.__pydantic_extra__ = inner.extras | entry.extras
+
+
 def _lift_header(entry: LogEntry) -> None:
     reading = read_header(entry.log_content)
     if reading is None:
@@ -258,9 +276,10 @@ def _lift_kubernetes(entry: LogEntry, extras: dict[str, Any]) -> None:
     if not isinstance(metadata, dict):
         return
     rest = dict(metadata)
+    fields = vars(entry)
     for theirs, ours in _KUBERNETES.items():
-        if isinstance(rest.get(theirs), str) and getattr(entry, ours) is None:
-            setattr(entry, ours, rest.pop(theirs))
+        if isinstance(rest.get(theirs), str) and fields[ours] is None:
+            fields[ours] = rest.pop(theirs)
     labels = metadata.get("labels")
     if entry.service is None and isinstance(labels, dict):
         names = (labels.get(label) for label in _SERVICE_LABELS)
@@ -271,6 +290,8 @@ def _lift_kubernetes(entry: LogEntry, extras: dict[str, Any]) -> None:
 
 
 def _append_stack(entry: LogEntry, extras: dict[str, Any]) -> None:
+    if extras.keys().isdisjoint(_STACK_NAMES):
+        return
     for holder, field in _stack_places(extras):
         stack = holder.get(field)
         if isinstance(stack, str) and stack.strip():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+import orjson
 import re2
 
 from udfs.cache import BoundedCache
@@ -20,6 +21,9 @@ SECRET_KEY = "secret-key"  # noqa: S105 # a rule's name
 
 #: A text is redacted until nothing changes. One pass does, save where a placeholder made a new word boundary.
 _MAX_PASSES = 4
+
+#: What makes JSON suspect whatever else it holds.
+_ESCAPE = b"\\"
 
 #: Whole numbers below cannot be a card or a telephone number.
 _SMALL_NUMBER = 10**9
@@ -75,6 +79,10 @@ class Redactor:
     def __init__(self, rules: RedactRules) -> None:
         self._rules = [_compile(rule) for rule in rules.rules]
         self._any = re2.compile(_union(rules.rules), _options(never_capture=True))
+        self._any_in_json = re2.compile(
+            b"|".join((_union(rules.rules), rb'"(?:%b)":' % _union(rules.secret_keys), re2.escape(_ESCAPE))),
+            _options(never_capture=True),
+        )
         self._which = _set_of(rules.rules)
         self._secret_key = re2.compile(_union(rules.secret_keys), _options(never_capture=True))
         self._key_is_secret: BoundedCache[str, bool] = BoundedCache(_MAX_KEYS)
@@ -99,8 +107,12 @@ class Redactor:
         The texts are joined by a newline, which is no part of a word: what matches in a text alone also
         matches here. The search goes on at the next text after a hit, so that no hit hides another text's.
         """
+        return self._suspects(texts, self._any)
+
+    @staticmethod
+    def _suspects(texts: Sequence[bytes], pattern: Any) -> list[int]:
         joined = b"\n".join(texts)
-        match = self._any.search(joined)
+        match = pattern.search(joined)
         if match is None:
             return []
         ends = list(accumulate(len(text) + 1 for text in texts))
@@ -108,8 +120,16 @@ class Redactor:
         while match is not None:
             index = bisect_right(ends, match.start())
             found.append(index)
-            match = self._any.search(joined, ends[index])
+            match = pattern.search(joined, ends[index])
         return found
+
+    def suspect_values(self, values: Sequence[Any]) -> list[int]:
+        """Return the indices of the JSON data that `redact_value` may change, as `suspects` does for texts.
+
+        They are searched as JSON. Where that has an escape, or cannot be written, the data count as suspect: an
+        escape would be part of a word that it is not part of.
+        """
+        return self._suspects([_plain_json(value) for value in values], self._any_in_json)
 
     def _value(self, value: Any, hits: dict[str, int]) -> Any:
         if isinstance(value, str):
@@ -148,6 +168,13 @@ class Redactor:
             if data == before:
                 break
         return data.decode()
+
+
+def _plain_json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return _ESCAPE
 
 
 def _count(hits: dict[str, int], rule: str) -> None:

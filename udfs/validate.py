@@ -92,7 +92,9 @@ class Validator:
         service = self._services.get(fields["service"]) or self._service(entry, flags)
         timestamp = fields["timestamp"]
         event_ms = self._plain_utc(timestamp)
-        if event_ms is None or self._arrival_from_event or not -self._past <= event_ms - arrival <= self._future:
+        if event_ms is not None and self._arrival_from_event and event_ms >= 0:
+            arrival = event_ms
+        elif event_ms is None or not -self._past <= event_ms - arrival <= self._future:
             arrival, timestamp = self._settle_time(entry, service, arrival, flags)
         document = {
             "id": record_id,

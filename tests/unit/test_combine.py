@@ -6,13 +6,16 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.error_group import MAX_EXEMPLARS, ErrorGroup
 from schemas.log_entry import Severity
 from udfs.combine import MAX_EXEMPLAR_BYTES, Combiner, cut, merge_groups, most_severe, rank
 from udfs.fingerprint import Fingerprint
+
+#: The machine may be busy.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SECOND = 1_795_348_800
 
@@ -95,6 +98,7 @@ def test_an_exemplar_is_cut_between_characters() -> None:
     assert group.exemplars[0].content == "한" * (MAX_EXEMPLAR_BYTES // 3)
 
 
+@patient
 @given(st.text(max_size=50), st.integers(0, 60))
 def test_a_cut_text_is_a_beginning_that_fits(text: str, limit: int) -> None:
     short = cut(text, limit)
@@ -118,6 +122,7 @@ RECORDS = st.lists(
 )
 
 
+@patient
 @given(RECORDS, st.data())
 def test_any_split_into_batches_in_any_order_gives_the_same_groups(
     records: list[dict[str, Any]], data: st.DataObject
@@ -134,6 +139,7 @@ def test_any_split_into_batches_in_any_order_gives_the_same_groups(
     assert merged == groups_of(records)
 
 
+@patient
 @given(RECORDS, st.randoms())
 def test_merging_is_associative_and_commutative(records: list[dict[str, Any]], random: Any) -> None:
     groups = [

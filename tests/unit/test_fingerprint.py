@@ -1,11 +1,14 @@
 """Records that tell of the same failure have one fingerprint, and others have another."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from udfs.fingerprint import MAX_TITLE, Fingerprint, FingerprintRules, explain, fingerprint
 from udfs.parameterize import load_parameterize_rules
+
+#: The machine may be busy.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 RULES = FingerprintRules(load_parameterize_rules(), "rules")
 
@@ -187,6 +190,7 @@ LINES = st.lists(
 ).map("\n".join)
 
 
+@patient
 @given(LINES)
 def test_any_text_has_one_fingerprint(content: str) -> None:
     fresh = FingerprintRules(load_parameterize_rules(), "rules")

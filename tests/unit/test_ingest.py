@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.log_insight.settings import Content, IngestSettings, SourceKind, SourceSettings
@@ -27,6 +27,9 @@ from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest, IngestResult
 from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
+
+#: The machine may be busy.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FLUENT_BIT = Path(__file__).parents[1] / "data" / "fluent-bit"
 NOON = 1_795_348_800_000  # 2026-11-22T12:00:00Z
@@ -388,6 +391,7 @@ PAYLOADS = st.lists(
 )
 
 
+@patient
 @given(PAYLOADS)
 def test_every_line_of_any_bytes_is_archived_or_dead_exactly_once(payloads: list[bytes]) -> None:
     result = process(*payloads)
@@ -404,6 +408,7 @@ def test_every_line_of_any_bytes_is_archived_or_dead_exactly_once(payloads: list
     assert sum(group.count for second in result.seconds for group in second.groups) == len(errors)
 
 
+@patient
 @given(PAYLOADS)
 def test_any_bytes_that_are_archived_replay_to_the_same(payloads: list[bytes]) -> None:
     live = process(*payloads)
@@ -414,6 +419,7 @@ def test_any_bytes_that_are_archived_replay_to_the_same(payloads: list[bytes]) -
     assert again.seconds == live.seconds
 
 
+@patient
 @given(st.lists(NEARLY_RIGHT, min_size=1, max_size=8), st.integers(0, 8))
 def test_where_a_frame_ends_does_not_matter(payloads: list[bytes], border: int) -> None:
     records = [RawRecord(str(100 + index), NOON, payload) for index, payload in enumerate(payloads)]

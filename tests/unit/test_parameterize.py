@@ -1,10 +1,14 @@
 """What varies in a message is found, wherever it stands."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from udfs.parameterize import Parameterizer, Variable, load_parameterize_rules
+from udfs.ruleset import Rule
+
+#: The machine may be busy.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 PARAMETERIZER = Parameterizer(load_parameterize_rules().rules)
 
@@ -128,9 +132,39 @@ def test_where_the_rules_err_is_known(text: str, actual: str, desired: str) -> N
     assert PARAMETERIZER.template(text).text == actual, desired
 
 
+@patient
 @given(st.text(max_size=200))
 def test_any_text_has_one_template(text: str) -> None:
     template = PARAMETERIZER.template(text)
 
     assert template == Parameterizer(load_parameterize_rules().rules).template(text)
     assert PARAMETERIZER.template(text) == template
+
+
+ODD_TEXTS = st.lists(
+    st.one_of(st.sampled_from([*(case[1] for case in CASES), *" -_.:/@%=()[]\"'af7글~"]), st.text(max_size=3)),
+    max_size=8,
+).map("".join)
+
+
+@patient
+@given(ODD_TEXTS)
+def test_which_digit_it_is_does_not_matter_and_none_is_left(text: str) -> None:
+    zeros = "".join("0" if character in "123456789" else character for character in text)
+
+    template = PARAMETERIZER._template(text.encode())
+
+    assert template == PARAMETERIZER._template(zeros.encode())
+    assert not set("0123456789") & set(template.shape)
+
+
+@patient
+@given(ODD_TEXTS)
+def test_it_is_certain_which_rule_found_a_variable(text: str) -> None:
+    assert "uncertain" not in {variable.rule for variable in PARAMETERIZER.variables(text)}
+
+
+def test_a_variable_whose_rule_is_not_certain_is_one_all_the_same() -> None:
+    rule = Rule("percent", r"\b%\d", "it begins with no letter", replace="<percent>")
+
+    assert Parameterizer((rule,)).template("a%1") == ("a<value>", "a<*>")

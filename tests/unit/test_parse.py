@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.log_entry import LogEntry
 from udfs.errors import BadInputError, ParseError, ValidateError
 from udfs.parse import complete, read_entries, read_entry, read_header, read_text
+
+#: The machine may be busy.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LIMIT = 10_000
 GOOD = b'{"timestamp":"2026-11-22T14:00:00Z","level":"INFO","service":"cart","log_content":"ok"}'
@@ -125,6 +128,22 @@ def test_a_text_inside_json_tells_level_and_service_where_the_json_does_not() ->
     assert entry.timestamp == "2026-11-22T12:00:00Z"
 
 
+def test_json_inside_json_is_read_and_what_the_agent_knows_is_kept() -> None:
+    inner = {"level": "error", "message": "boom", "service": "cart", "order": 7, "ts": "2026-11-22T11:00:00Z"}
+    entry = read({"time": "2026-11-22T12:00:00Z", "stream": "stderr", "log": json.dumps(inner)})
+
+    assert (entry.level, entry.service, entry.log_content) == ("error", "cart", "boom")
+    assert entry.timestamp == "2026-11-22T12:00:00Z"
+    assert entry.extras == {"stream": "stderr", "order": 7}
+
+
+@pytest.mark.parametrize("log", ['{"level":"error"', '{"level":"error"}', '{"message":7}', "{}"])
+def test_json_inside_json_that_is_no_record_is_a_text(log: str) -> None:
+    entry = read({"log": log})
+
+    assert (entry.level, entry.log_content) == (None, log)
+
+
 def test_a_text_inside_json_does_not_contradict_the_json() -> None:
     entry = read({"log": "ERROR payment-api - boom", "level": "warn"})
 
@@ -151,6 +170,8 @@ def test_a_text_inside_json_does_not_contradict_the_json() -> None:
         ("error: boom", "error", None, None, "boom"),
         ("[오류] 결제 실패", "오류", None, None, "결제 실패"),
         ("ERROR failed: x", "ERROR", None, None, "failed: x"),
+        ("ERROR payment-api: x", "ERROR", "payment-api", None, "x"),
+        ("[오류] 결제: x - y", "오류", None, None, "결제: x - y"),
         ("ERROR", "ERROR", None, None, "ERROR"),
         ("host app[12]: ERROR x", "ERROR", None, None, "host app[12]: ERROR x"),
         ('ts=1 level=error msg="boom"', "error", None, None, 'ts=1 level=error msg="boom"'),
@@ -281,6 +302,7 @@ PIECES = st.lists(
 ).map("".join)
 
 
+@patient
 @given(st.lists(st.one_of(PIECES, st.just(GOOD.decode())), min_size=1, max_size=8))
 def test_no_line_can_pass_for_two_or_swallow_the_next(texts: list[str]) -> None:
     lines = [text.encode() for text in texts]
@@ -305,6 +327,7 @@ def test_lines_that_fit_together_are_still_lines(lines: list[bytes]) -> None:
     assert [type(entry) for entry in read_entries([*lines, GOOD], LIMIT)] == [ParseError] * 3 + [LogEntry]
 
 
+@patient
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_entry_or_an_error(line: bytes) -> None:
     (entry,) = read_entries([line], LIMIT)

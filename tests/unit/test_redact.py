@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from udfs.redact import Redactor, load_redact_rules
+
+#: The machine may be busy.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 REDACTOR = Redactor(load_redact_rules())
 LETTERS = string.ascii_letters
@@ -259,6 +262,7 @@ ODD_TEXTS = st.lists(
 ).map("".join)
 
 
+@patient
 @given(ODD_TEXTS)
 def test_redacting_twice_is_redacting_once(text: str) -> None:
     once = REDACTOR.redact(text)
@@ -266,8 +270,39 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
     assert REDACTOR.redact(once) == once
 
 
+@patient
 @given(st.lists(ODD_TEXTS, max_size=6))
 def test_no_text_that_changes_is_overlooked_among_others(texts: list[str]) -> None:
     suspects = REDACTOR.suspects([text.encode() for text in texts])
 
     assert {index for index, text in enumerate(texts) if REDACTOR.redact(text) != text} <= set(suspects)
+
+
+VALUES = st.recursive(
+    st.one_of(ODD_TEXTS, st.integers(), st.floats(), st.none(), st.booleans(), st.just(int(card("4", 16)))),
+    lambda children: st.one_of(
+        st.lists(children, max_size=3),
+        st.dictionaries(
+            st.one_of(ODD_TEXTS, st.sampled_from(["password", "accessToken", "note"])), children, max_size=3
+        ),
+    ),
+    max_leaves=4,
+)
+
+
+@patient
+@given(st.lists(VALUES, max_size=5))
+def test_no_value_that_changes_is_overlooked_among_others(values: list[Any]) -> None:
+    changing = {index for index, value in enumerate(values) if repr(REDACTOR.redact_value(value)) != repr(value)}
+
+    assert changing <= set(REDACTOR.suspect_values(values))
+
+
+def test_values_without_a_secret_are_no_suspects() -> None:
+    values = [
+        {"pod": "cart-7d9f", "id": 17, "tokens": 4, "type": "bearer"},
+        ["한글", None, 1.5],
+        {"password": "x"},
+    ]
+
+    assert REDACTOR.suspect_values(values) == [2]

@@ -5,12 +5,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.log_insight.settings import IngestSettings
 from schemas.log_entry import Flag, LogEntry, Severity
 from udfs.validate import Validator, clean_service, iso, judge_level, read_level, read_time
+
+#: The machine may be busy.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SEOUL = ZoneInfo("Asia/Seoul")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -262,6 +265,7 @@ def test_all_doubts_are_told() -> None:
     assert made["attributes"] == {"level": "?", "timestamp": "?"}
 
 
+@patient
 @given(
     st.one_of(st.text(max_size=60), st.integers(), st.floats(), st.datetimes(timezones=st.just(UTC)).map(str)),
     st.integers(0, 4_000_000_000_000),
@@ -272,6 +276,7 @@ def test_any_time_is_read_or_not_but_never_fails(timestamp: str | float, arrival
     assert event is None or ms(event.text) // 1000 == event.ms // 1000
 
 
+@patient
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001 # Hypothesis wants them naive
 def test_both_ways_to_read_a_plain_time_agree(moment: datetime) -> None:
     plain = moment.isoformat(timespec="microseconds") + "Z"
