@@ -15,7 +15,8 @@ class RecordBatchFrameTest {
     @Test
     void writesTheGoldenFrameThatPythonReads() throws IOException {
         RecordBatchFrame frame = new RecordBatchFrame("결제-로그/shardId-000000000007");
-        frame.add("49590338271490256608559692538361571095921575989136588898", 1_795_338_000_123L, "{\"a\":1}".getBytes());
+        String sequence = "49590338271490256608559692538361571095921575989136588898";
+        frame.add(sequence, 1_795_338_000_123L, "{\"a\":1}".getBytes());
         frame.add("0", 0L, new byte[0]);
         frame.add("1", -1L, everyByte());
 

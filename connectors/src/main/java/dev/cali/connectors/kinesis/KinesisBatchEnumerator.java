@@ -16,6 +16,7 @@ import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import javax.annotation.Nullable;
 import org.apache.flink.api.connector.source.SourceEvent;
@@ -178,7 +179,7 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
         return unreachable;
     }
 
-    private Listing withRetries(java.util.function.Supplier<Listing> call) throws InterruptedException {
+    private Listing withRetries(Supplier<Listing> call) throws InterruptedException {
         for (int failures = 1; ; failures++) {
             try {
                 return call.get();
@@ -432,7 +433,7 @@ final class KinesisBatchEnumerator implements SplitEnumerator<ShardSplit, Enumer
 
         @Nullable private Bounds bounds;
 
-        synchronized Bounds resolveOnce(java.util.function.Supplier<Bounds> resolve) {
+        synchronized Bounds resolveOnce(Supplier<Bounds> resolve) {
             if (bounds == null) {
                 bounds = resolve.get();
             }

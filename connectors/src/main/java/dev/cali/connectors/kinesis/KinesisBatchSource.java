@@ -16,11 +16,11 @@ import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
 /**
- * Reads a Kinesis stream; an element is a {@code RecordBatch} frame with the records of one GetRecords response, or of a
- * slice of it.
+ * Reads a Kinesis stream; an element is a {@code RecordBatch} frame with the records of one GetRecords response, or of
+ * a slice of it.
  *
- * <p>Its watermarks are its own and go downstream with {@code WatermarkStrategy.noWatermarks()}: that strategy adds none,
- * and does not stop those of the source.
+ * <p>Its watermarks are its own and go downstream with {@code WatermarkStrategy.noWatermarks()}: that strategy adds
+ * none, and does not stop those of the source.
  */
 public final class KinesisBatchSource
         implements Source<byte[], ShardSplit, EnumeratorState>, ResultTypeQueryable<byte[]> {

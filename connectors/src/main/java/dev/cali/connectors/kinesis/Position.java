@@ -1,6 +1,7 @@
 package dev.cali.connectors.kinesis;
 
 import java.io.IOException;
+import java.time.Instant;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 import software.amazon.awssdk.services.kinesis.model.GetShardIteratorRequest;
@@ -22,7 +23,7 @@ sealed interface Position {
     default GetShardIteratorRequest.Builder applyTo(GetShardIteratorRequest.Builder request) {
         if (this instanceof AtTimestamp at) {
             return request.shardIteratorType(ShardIteratorType.AT_TIMESTAMP)
-                    .timestamp(java.time.Instant.ofEpochMilli(at.timestamp));
+                    .timestamp(Instant.ofEpochMilli(at.timestamp));
         }
         if (this instanceof After after) {
             return request.shardIteratorType(ShardIteratorType.AFTER_SEQUENCE_NUMBER)

@@ -13,8 +13,8 @@ import software.amazon.awssdk.services.kinesis.model.GetRecordsResponse;
 import software.amazon.awssdk.services.kinesis.model.Record;
 
 /**
- * Reads one shard, one request at a time: a response is handed over, and the next request is made when {@link #next} asks
- * for it. Waits are timers, so a shard that is throttled holds up no thread.
+ * Reads one shard, one request at a time: a response is handed over, and the next request is made when {@link #next}
+ * asks for it. Waits are timers, so a shard that is throttled holds up no thread.
  */
 final class ShardFetcher {
 

@@ -7,7 +7,11 @@ import java.util.List;
 import javax.annotation.Nullable;
 import software.amazon.awssdk.services.kinesis.model.Record;
 
-/** A shard in a reader's hands: the response being emitted, and what goes into a checkpoint. Task thread only, but for metrics. */
+/**
+ * A shard in a reader's hands: the response being emitted, and what goes into a checkpoint.
+ *
+ * <p>For the task's thread; metrics look at it from others.
+ */
 final class ShardReading {
 
     /** What Kinesis allows arrival times of one shard to be out of order by, as far as is known. */

@@ -17,9 +17,9 @@ record ShardSplit(String shardId, Position position, long stopTimestamp, long wa
     static final long NO_WATERMARK = Long.MIN_VALUE;
 
     /**
-     * The enumerator hears of a shard's end by a message, which is not part of a checkpoint. So a reader keeps the ended
-     * shard in its own state, and says it again after a restore, until the enumerator has answered: Flink delivers an
-     * answer that was given after the enumerator's snapshot only after the reader's.
+     * The enumerator hears of a shard's end by a message, which is not part of a checkpoint. So a reader keeps the
+     * ended shard in its own state, and says it again after a restore, until the enumerator has answered: Flink
+     * delivers an answer that was given after the enumerator's snapshot only after the reader's.
      */
     enum Phase {
         READING,

@@ -16,8 +16,8 @@ import org.apache.flink.configuration.ConfigOption;
 import org.apache.flink.configuration.Configuration;
 
 /**
- * The options, checked. Times are epoch milliseconds; {@code initialTimestamp} and {@code stopTimestamp} are null unless
- * the position asks for them.
+ * The options, checked. Times are epoch milliseconds; {@code initialTimestamp} and {@code stopTimestamp} are null
+ * unless the position asks for them.
  */
 record SourceConfig(
         String stream,
@@ -65,8 +65,9 @@ record SourceConfig(
     }
 
     private static void refuseUnknown(Set<String> names) {
-        Set<String> known =
-                KinesisBatchSourceOptions.ALL.stream().map(ConfigOption::key).collect(Collectors.toCollection(TreeSet::new));
+        Set<String> known = KinesisBatchSourceOptions.ALL.stream()
+                .map(ConfigOption::key)
+                .collect(Collectors.toCollection(TreeSet::new));
         for (String name : names) {
             if (!known.contains(name)) {
                 throw new IllegalArgumentException(
@@ -107,7 +108,8 @@ record SourceConfig(
     private static URI uri(String endpoint) {
         URI uri = URI.create(endpoint);
         if (uri.getScheme() == null || uri.getHost() == null) {
-            throw wrong(KinesisBatchSourceOptions.ENDPOINT, "is '" + endpoint + "', not a URL like http://127.0.0.1:5000");
+            throw wrong(
+                    KinesisBatchSourceOptions.ENDPOINT, "is '" + endpoint + "', not a URL like http://127.0.0.1:5000");
         }
         return uri;
     }

@@ -51,7 +51,7 @@ final class StreamClient implements AutoCloseable {
                             .connectionTimeout(CONNECT_TIMEOUT)
                             .socketTimeout(SOCKET_TIMEOUT))
                     .overrideConfiguration(override -> override
-                            // The SDK's own retries would sleep on the thread of the call and hide throttling from the metrics.
+                            // The SDK's own retries would sleep on the call's thread and hide throttling.
                             .retryStrategy(AwsRetryStrategy.doNotRetry())
                             .apiCallAttemptTimeout(CALL_TIMEOUT))
                     .build();

@@ -32,8 +32,8 @@ import software.amazon.awssdk.services.kinesis.model.Shard;
 /**
  * One Kinesis stream in memory, with a clock of its own that only moves when told, and failures to order.
  *
- * <p>Answers as the service documents it: a closed shard ends with a response without a next iterator; an iterator serves
- * for five minutes; {@code Date} is in whole seconds.
+ * <p>Answers as the service documents it: a closed shard ends with a response without a next iterator; an iterator
+ * serves for five minutes; {@code Date} is in whole seconds.
  */
 final class FakeKinesis implements KinesisClient {
 

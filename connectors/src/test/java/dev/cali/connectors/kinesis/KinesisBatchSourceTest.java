@@ -110,7 +110,9 @@ class KinesisBatchSourceTest {
         JobClient job = env.executeAsync();
 
         try {
-            Await.until("the start", () -> kinesis.calls().stream().anyMatch(call -> call.startsWith("a AT_TIMESTAMP")));
+            Await.until(
+                    "the start",
+                    () -> kinesis.calls().stream().anyMatch(call -> call.startsWith("a AT_TIMESTAMP")));
             kinesis.pass(60_000);
             kinesis.put("a", "one");
             Await.until("the record", () -> SEEN.contains("one"));

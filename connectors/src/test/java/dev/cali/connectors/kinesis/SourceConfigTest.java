@@ -60,7 +60,7 @@ class SourceConfigTest {
             source.poll.interval           | 0 ms          | not longer than zero
             source.poll.interval           | soon          | 'source.poll.interval' of the Kinesis source is 'soon'
             source.batch.bytes             | 0 b           | out of range
-            source.initial.position        | LATEST        | no option 'source.initial.position'; it has aws.endpoint, aws.region
+            source.initial.position        | LATEST        | no option 'source.initial.position'; it has aws.endpoint
             """)
     void namesTheOptionThatIsWrong(String option, String value, String message) {
         Map<String, String> options = new HashMap<>(Map.of("stream", "logs", "aws.region", "us-east-1"));
