@@ -364,6 +364,16 @@ def test_a_doubtful_line_of_an_archive_is_a_dead_letter(changed: dict[str, Any],
     assert lines(result.archive) == [document]
 
 
+def test_a_line_that_older_rules_wrote_is_read_by_the_rules_of_today() -> None:
+    (document,) = lines(process(record("ERROR", "boom 17")).archive)
+    older = {"rules_version": "old", "fingerprint": "f" * 16, "template": "old", "exception.type": "Old"}
+    leaking = document | older | {"body": "boom 17", "attributes": {"password": "x"}}
+
+    (again,) = lines(REPLAY.process(frame([orjson.dumps(leaking)])).archive)
+
+    assert again == document | {"attributes": {"password": "<secret>"}}
+
+
 #: Payloads that are nearly right, in all the ways there are.
 NEARLY_RIGHT = st.one_of(
     st.sampled_from([case[0] for case in BAD_INPUT.values()]),

@@ -315,12 +315,20 @@ def test_no_line_can_pass_for_two_or_swallow_the_next(texts: list[str]) -> None:
         assert entry == alone or (isinstance(entry, BadInputError) and str(entry) == str(alone))
 
 
+def test_a_line_that_swallows_the_next_is_noticed() -> None:
+    swallowing, swallowed = GOOD[:-1] + b',"q":[[1', b"{}]]}"
+
+    assert [type(entry) for entry in read_entries([swallowing, swallowed], LIMIT)] == [ParseError] * 2
+
+
 @pytest.mark.parametrize(
     "lines",
     [
         [b'{"log_content":"a","q":[{}', b"{}]}", GOOD + b"," + GOOD],
         [b'{"log_content":"a', b'b"}', GOOD + b"," + GOOD],
         [GOOD[:-1], b',"x":1}', GOOD + b"],[" + GOOD],
+        [GOOD[:-1] + b',"q":[[1', b"{}]]}", b"{"],
+        [GOOD[:-1] + b',"q":[[1', b"2", b"{}]]}"],
     ],
 )
 def test_lines_that_fit_together_are_still_lines(lines: list[bytes]) -> None:

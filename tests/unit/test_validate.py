@@ -1,6 +1,6 @@
 """Times, levels and services are settled; doubt is flagged and never costs a record."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +21,7 @@ NOON = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 
 
 def ms(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp() * 1000)
+    return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def document(
