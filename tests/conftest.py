@@ -4,11 +4,16 @@ import os
 import random
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from local.stack import Stack
 
 SEED_VARIABLE = "CALI_TEST_SEED"
+
+# How long an example takes says more of the machine's load than of the code.
+hypothesis.settings.register_profile("cali", deadline=None)
+hypothesis.settings.load_profile("cali")
 
 
 def pytest_configure(config: pytest.Config) -> None:

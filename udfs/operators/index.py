@@ -6,12 +6,10 @@ with it the alerts. The worst such stall is `index.max_hold_seconds` when OpenSe
 is not accepted in that time goes to the backlog.
 """
 
-import asyncio
 import contextlib
-import threading
 import traceback
-from collections.abc import Coroutine, Iterator
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator
+from typing import NoReturn
 
 from pyflink.common import Time
 from pyflink.datastream import AsyncFunction, OutputTag, ProcessFunction, RuntimeContext
@@ -20,6 +18,7 @@ from jobs.log_insight.opensearch import OpenSearchBulkStore
 from jobs.log_insight.settings import IndexSettings, load_secrets
 from udfs.breaker import Breaker
 from udfs.index import Hold, IndexTarget, UnavailableError, backlog, dead_letters, deliver, read_batch
+from udfs.operators.event_loop import EventLoopThread
 from udfs.operators.type_info import BYTES
 
 __all__ = [
@@ -45,8 +44,6 @@ _DEAD_LETTERS = b"D"
 _BACKLOG = b"B"
 _FAILURE = b"F"
 _FLINK_MARGIN_SECONDS = 10.0
-
-T = TypeVar("T")
 
 
 class IndexFailedError(Exception):
@@ -74,7 +71,7 @@ class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
         del runtime_context
         self._hold = Hold(self._settings.max_hold_seconds, self._settings.request_timeout_seconds)
         self._breaker = Breaker(failures=1, cool_down_seconds=COOL_DOWN_SECONDS)
-        self._loop = _LoopThread()
+        self._loop = EventLoopThread("index-loop")
         self._store = OpenSearchBulkStore(self._settings, load_secrets())
         with contextlib.suppress(UnavailableError):
             self._loop.run(self._store.prepare())
@@ -123,26 +120,6 @@ class SplitIndexOutcome(ProcessFunction):  # type: ignore[misc]  # PyFlink is un
             yield INDEX_BACKLOG, chunk
         else:
             _fail(chunk)
-
-
-class _LoopThread:
-    """An event loop of our own: PyFlink stops its loop before `close`, and a client can only be closed on its loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="index-loop", daemon=True)
-        self._thread.start()
-
-    def awaitable(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 def _where(error: Exception) -> str:
