@@ -38,6 +38,8 @@ def configuration(settings: Settings) -> Configuration:
     result.set_integer("python.fn-execution.bundle.time", BUNDLE_MILLISECONDS)
     result.set_integer("python.map-state.read-cache-size", CACHED_MAP_ENTRIES)
     result.set_boolean("pipeline.auto-generate-uids", False)
+    # Elements are immutable bytes of up to a megabyte: between chained operators they need not be copied.
+    result.set_boolean("pipeline.object-reuse", True)
     result.set_string("execution.checkpointing.interval", f"{settings.flink.checkpoint_interval_ms} ms")
     result.set_boolean("execution.checkpointing.unaligned.enabled", True)
     if settings.flink.parallelism is not None:
