@@ -14,6 +14,8 @@ from jobs.log_insight.opensearch import connect
 from jobs.log_insight.settings import Secrets, Settings
 from local.generator.failures import FailureKind
 from local.generator.manifest import Manifest
+from schemas.alert import AlertKind
+from udfs.ids import alert_id
 
 INCIDENT_FIELDS = ["id", "fingerprint", "service", "severity", "started", "first_seen", "last_seen", "count", "late"]
 
@@ -22,11 +24,12 @@ _KEEP_ALIVE = "1m"
 
 
 class Alerted(NamedTuple):
-    """A message in the inbox: its alert and incident, and when it arrived, epoch milliseconds."""
+    """A message in the inbox: its alert and incident, when it arrived (epoch milliseconds), whether it is the first."""
 
     alert_id: str
     incident_id: str
     received_at: int
+    is_first: bool
 
 
 class Document(NamedTuple):
@@ -39,7 +42,10 @@ class Document(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What was found. `failures` has, for each failure that was sent, the alerts that tell of it."""
+    """What was found. `failures` has, for each failure that was sent, the first alerts that tell of it.
+
+    Each should have one; an analysis that came late is an update, and no first alert.
+    """
 
     sent: int
     archived: int
@@ -125,7 +131,7 @@ def audit(
     arrived = archived + dead
     sent = manifest.lines + manifest.dead_letters
     incidents = stores.incidents()
-    alerts = [_alerted(message) for message in messages]
+    alerts = [read_alert(message) for message in messages]
     failures = _alerts_by_failure(documents, incidents, alerts, kinds)
     return Findings(
         sent=sent,
@@ -163,7 +169,7 @@ def _alerts_by_failure(
                 fingerprints[name].add(document.fingerprint)
     incident_of = {incident["id"]: incident["fingerprint"] for incident in incidents}
     return {
-        name: [alert for alert in alerts if incident_of.get(alert.incident_id) in wanted]
+        name: [alert for alert in alerts if alert.is_first and incident_of.get(alert.incident_id) in wanted]
         for name, wanted in fingerprints.items()
     }
 
@@ -176,10 +182,12 @@ def _first_alert_seconds(manifest: Manifest, failures: dict[str, list[Alerted]])
     ]
 
 
-def _alerted(message: dict[str, Any]) -> Alerted:
+def read_alert(message: dict[str, Any]) -> Alerted:
+    """Return what a message of the inbox says of itself in its last block."""
     footer = message["payload"]["blocks"][-1]
     incident_id = footer["elements"][0]["text"].partition("`")[2].partition("`")[0]
-    return Alerted(footer["block_id"], incident_id, message["received_at_ms"])
+    first = alert_id(incident_id, message["channel"], AlertKind.FIRING, 0)
+    return Alerted(footer["block_id"], incident_id, message["received_at_ms"], footer["block_id"] == first)
 
 
 def _lines(place: Folder) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.commands.index import drain_backlog
 from jobs.log_insight.settings import Secrets, Settings, load_secrets, load_settings
-from local.audit import Stores
+from local.audit import Stores, read_alert
 from local.generator.manifest import Manifest
 from local.generator.send import KinesisStream, send
 from local.generator.story import Options, Shape, Story
@@ -76,7 +76,11 @@ class Run:
     def messages(self) -> list[dict[str, Any]]:
         """Return the messages that tell of this run's incidents."""
         mine = {incident["id"] for incident in self.stores.incidents()}
-        return [message for message in self.stack.inbox.messages() if mine & set(_words(message))]
+        return [message for message in self.stack.inbox.messages() if read_alert(message).incident_id in mine]
+
+    def told_of(self) -> int:
+        """Count the incidents that have had their first alert."""
+        return len({alert.incident_id for alert in map(read_alert, self.messages()) if alert.is_first})
 
     def caught_up(self) -> int:
         """Index what lies in the backlog; return how many documents there are."""
@@ -88,10 +92,6 @@ class Run:
         """Cancel the job if it still runs."""
         if self.job_id and self.stack.flink.state(self.job_id) not in {"FINISHED", "FAILED", "CANCELED"}:
             self.stack.flink.cancel(self.job_id)
-
-
-def _words(message: Mapping[str, Any]) -> list[str]:
-    return str(message["payload"]["blocks"][-1]).split("`")
 
 
 def await_that(condition: Callable[[], bool], seconds: float, what: Callable[[], object] | str) -> None:
@@ -116,4 +116,4 @@ def await_complete(run: Run, manifest: Manifest, *, alerts: int) -> None:
     await_that(lambda: len(stores.dead_letter_ids()) >= manifest.dead_letters, 120, "all dead letters")
     await_that(lambda: sum(1 for _ in stores.archive()) >= manifest.lines, 120, "the whole archive")
     await_that(lambda: run.caught_up() >= manifest.lines, 120, "the whole index")
-    await_that(lambda: len(run.messages()) >= alerts, 120, lambda: f"{len(run.messages())} of {alerts} alerts")
+    await_that(lambda: run.told_of() >= alerts, 120, lambda: f"{run.told_of()} of {alerts} incidents were told of")

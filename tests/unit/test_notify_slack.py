@@ -135,23 +135,28 @@ def test_a_429_may_leave_the_pause_to_us(serve):
     assert post(serve(answer(429))) == RetryAfter(None)
 
 
-@pytest.mark.parametrize("status", [500, 503, 408, 425, 302])
+@pytest.mark.parametrize("status", [500, 503, 408, 425, 302, 401, 422])
 def test_trouble_that_may_pass_is_a_failure(serve, status):
-    assert post(serve(answer(status, Location="http://127.0.0.1:9/elsewhere"))) == Failed(f"status {status}")
+    assert post(serve(answer(status, b"", Location="http://127.0.0.1:9/elsewhere"))) == Failed(f"status {status}")
 
 
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
         (400, b"invalid_blocks", "400 invalid_blocks"),
-        (404, b"no_service", "404 no_service"),
-        (410, b"channel_is_archived", "410 channel_is_archived"),
-        (403, b"<html>the request was POST /services/T0SECRET</html>", "403"),
+        (400, b"<html>the request was POST /services/T0SECRET</html>", "400"),
         (413, b"", "413"),
     ],
 )
 def test_a_refusal_tells_slacks_reason_and_nothing_else(serve, status, body, reason):
     assert post(serve(answer(status, body))) == Rejected(reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(403, b"action_prohibited"), (404, b"no_service"), (410, b"channel_is_archived")]
+)
+def test_a_webhook_that_is_gone_may_come_back(serve, status, body):
+    assert post(serve(answer(status, body))) == Failed(f"status {status} {body.decode()}")
 
 
 def test_no_answer_in_time_leaves_the_outcome_unknown(serve):

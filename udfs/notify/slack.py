@@ -20,9 +20,9 @@ MAX_RETRY_AFTER_SECONDS = 900.0
 #: whether that message arrived would be unknown.
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Connection": "close"}
 _ANSWER_BYTES = 200
-_TIMEOUT = 408
-_TOO_EARLY = 425
 _TOO_MANY = 429
+#: `invalid_blocks`, `invalid_payload` and the like, and a body that is too large: the same message fails for ever.
+_FAULTS_OF_THE_MESSAGE = frozenset({400, 413})
 
 
 class WebhookUrls:
@@ -87,9 +87,10 @@ def _read(response: requests.Response, now: float) -> Outcome:
         return Sent()
     if status == _TOO_MANY:
         return RetryAfter(_retry_after(response.headers.get("Retry-After"), now))
-    if 400 <= status < 500 and status not in {_TIMEOUT, _TOO_EARLY}:  # noqa: PLR2004 - the 4xx
+    if status in _FAULTS_OF_THE_MESSAGE:
         return Rejected(f"{status} {error}".strip())
-    return Failed(f"status {status}")
+    # A webhook that is revoked or archived (403, 404, 410) can be repaired, and the alert is still wanted then.
+    return Failed(f"status {status} {error}".strip())
 
 
 def _slack_error(response: requests.Response) -> str:

@@ -118,7 +118,7 @@ final class KinesisBatchReader implements SourceReader<byte[], ShardSplit> {
             emit(output);
         }
         advanceWatermark(output);
-        return status();
+        return status(output);
     }
 
     @Override
@@ -281,11 +281,13 @@ final class KinesisBatchReader implements SourceReader<byte[], ShardSplit> {
         }
     }
 
-    private InputStatus status() {
+    private InputStatus status(ReaderOutput<byte[]> output) {
         if (current != null) {
             return InputStatus.MORE_AVAILABLE;
         }
         if (noMoreSplits && shards.values().stream().noneMatch(ShardReading::bindsWatermark)) {
+            // Flink sends the watermark of the end next, and whoever is downstream takes none from an idle input.
+            setIdle(output, false);
             return InputStatus.END_OF_INPUT;
         }
         // First the new future, then the look: whoever adds in between completes the new one.

@@ -308,6 +308,18 @@ class KinesisBatchReaderTest {
     }
 
     @Test
+    void aReaderIsActiveAtItsEndSoThatTheLastWatermarkIsHeard() {
+        try (ReaderHarness harness = read(config())) {
+            harness.pollUntil("idleness", harness::isIdle);
+
+            harness.reader.notifyNoMoreSplits();
+            harness.pollUntil("the end", harness::hasEnded);
+
+            assertThat(harness.isIdle()).isFalse();
+        }
+    }
+
+    @Test
     void aClosedShardHoldsTheWatermarkUntilItsChildrenDo() {
         kinesis.put("a", "last");
         kinesis.close("a");
