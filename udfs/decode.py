@@ -57,6 +57,16 @@ def unpack(payload: bytes, limit: int) -> bytes:
     return text
 
 
+def refuse_too_many_lines(text: bytes, limit: int) -> None:
+    """Refuse a record that unpacks to few bytes and many lines: each would cost a document or a dead letter.
+
+    Raises:
+        DecodeError: there are more than `limit` lines.
+    """
+    if text.count(b"\n") > limit:
+        raise DecodeError("too_many_lines", f"the record holds more than {limit} lines")
+
+
 def split_lines(text: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a record with their numbers, counted from 0; a blank line is left out but counted.
 

@@ -19,7 +19,7 @@ from udfs.account import Ended, HourAccount, nothing
 from udfs.archived import read_archived
 from udfs.chunk import encode_chunk
 from udfs.combine import Combiner
-from udfs.decode import split_lines, unpack
+from udfs.decode import refuse_too_many_lines, split_lines, unpack
 from udfs.errors import BadInputError, ParseError
 from udfs.fingerprint import FingerprintRules, fingerprint
 from udfs.frame import Records, read_frame
@@ -136,6 +136,7 @@ class Ingest:
         for sequence, arrival, payload in zip(*records, strict=True):
             try:
                 text = unpack(payload, self._settings.max_record_bytes)
+                refuse_too_many_lines(text, self._settings.max_record_lines)
             except BadInputError as error:
                 _bury(dead, _Line(f"{origin}:{sequence}:0", sequence, arrival, payload), error)
                 continue

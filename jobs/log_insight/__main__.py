@@ -1,12 +1,14 @@
 """Submit the job: `flink run -pym jobs.log_insight`. What it does is set by `CALI_…` variables."""
 
 import sys
+from pathlib import Path
 
 from pyflink.common import Configuration
 from pyflink.datastream import RuntimeExecutionMode, StreamExecutionEnvironment
 
 from jobs.log_insight.settings import Settings, SettingsError, load_secrets, load_settings
 from jobs.log_insight.topology import build
+from udfs.operators.notify import webhook_urls
 
 #: Elements are batches: the default bundle of 100,000 would hold the first alert back for many seconds.
 BUNDLE_ELEMENTS = 8
@@ -20,7 +22,7 @@ def main() -> None:
     """Build the job from the environment's settings and submit it; a wrong setting ends with exit code 2."""
     try:
         settings = load_settings()
-        load_secrets()  # a secret of the wrong form stops the start, not the first alert
+        webhook_urls(settings, load_secrets())  # a channel without a webhook stops the start, not the first alert
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
@@ -45,7 +47,7 @@ def configuration(settings: Settings) -> Configuration:
     if settings.flink.parallelism is not None:
         result.set_integer("parallelism.default", settings.flink.parallelism)
     if settings.flink.connectors_jar is not None:
-        result.set_string("pipeline.jars", f"file://{settings.flink.connectors_jar}")
+        result.set_string("pipeline.jars", Path(settings.flink.connectors_jar).resolve().as_uri())
     return result
 
 

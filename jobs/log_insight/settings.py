@@ -168,6 +168,9 @@ class IngestSettings(Section):
         description="A record that unpacks to more is a dead letter, bytes.",
         examples=["10485760"],
     )
+    max_record_lines: int = Field(
+        100_000, ge=1, description="A record with more lines is a dead letter as a whole.", examples=["100000"]
+    )
     time_zone: TimeZone = Field("UTC", description="Zone of times that carry none.", examples=["Asia/Seoul"])
     service_time_zones: dict[str, TimeZone] = Field(
         default_factory=dict,

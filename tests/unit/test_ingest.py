@@ -34,7 +34,7 @@ patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FLUENT_BIT = Path(__file__).parents[1] / "data" / "fluent-bit"
 NOON = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 ORIGIN = "cali-logs/shardId-000000000000"
-LIMITS = IngestSettings(max_line_bytes=2_048, max_record_bytes=50_000)
+LIMITS = IngestSettings(max_line_bytes=2_048, max_record_bytes=50_000, max_record_lines=10_000)
 GOOD = b'{"timestamp":"2026-11-22T12:00:00Z","level":"INFO","service":"cart","log_content":"the neighbour"}'
 
 REDACTOR = Redactor(load_redact_rules())
@@ -180,6 +180,7 @@ BAD_INPUT = {
     "white space": (b" \n\n", "decode", "empty_record"),
     "a gzip bomb": (gzip.compress(BOMB), "decode", "record_too_large"),
     "a zstd bomb": (zstandard.compress(BOMB), "decode", "record_too_large"),
+    "many short lines": (gzip.compress(b"a\n" * 10_001), "decode", "too_many_lines"),
     "gzip cut short": (gzip.compress(PACKED)[:-9], "decode", "cut_short_gzip"),
     "zstd cut short": (zstandard.compress(PACKED)[:-3], "decode", "cut_short_zstd"),
     "garbage behind gzip": (gzip.compress(PACKED) + b"x", "decode", "trailing_garbage_gzip"),
