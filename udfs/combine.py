@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
-from schemas.error_group import MAX_EXEMPLARS, ErrorGroup, Exemplar, ServiceSecond
+from schemas.error_group import MAX_EXEMPLARS, ErrorGroup, Exemplar, ServiceSecond, merge_exemplars
 from schemas.log_entry import Severity
 from udfs.fingerprint import Fingerprint
 from udfs.ids import stable_hash
@@ -38,7 +38,6 @@ def most_severe(a: Severity, b: Severity) -> Severity:
 
 def merge_groups(a: ErrorGroup, b: ErrorGroup) -> ErrorGroup:
     """Add two groups of one fingerprint, service and second; the words are those of the smallest exemplar's group."""
-    exemplars = {exemplar.record_id: exemplar for exemplar in (*a.exemplars, *b.exemplars)}
     first = min(a, b, key=_words_order)
     return first.model_copy(
         update={
@@ -46,7 +45,7 @@ def merge_groups(a: ErrorGroup, b: ErrorGroup) -> ErrorGroup:
             "count": a.count + b.count,
             "first_seen": min(a.first_seen, b.first_seen),
             "last_seen": max(a.last_seen, b.last_seen),
-            "exemplars": tuple(sorted(exemplars.values(), key=_exemplar_order)[:MAX_EXEMPLARS]),
+            "exemplars": merge_exemplars(a.exemplars, b.exemplars),
             "late": a.late or b.late,
             "overflow": a.overflow or b.overflow,
         }

@@ -9,8 +9,6 @@ end a coroutine. It can only fire when the event loop of this operator stands st
 an analysis that says so, and what the coroutine may still return is dropped.
 """
 
-import traceback
-
 from pyflink.common import Row, Time
 from pyflink.datastream import AsyncFunction, RuntimeContext
 
@@ -18,6 +16,7 @@ from jobs.log_insight.settings import AnalyzeSettings, Settings, load_secrets
 from schemas.analysis import Analysis, AnalysisRequest
 from udfs.analyze.analyze import analyze, make_analyst, make_retriever, unavailable
 from udfs.operators.event_loop import EventLoopThread
+from udfs.operators.failure import where
 from udfs.operators.type_info import keyed
 
 #: Analyses in flight per subtask; `gate.analyses_per_hour` keeps their number small.
@@ -67,7 +66,7 @@ class AnalyzeFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untype
             # Flink puts the element's text into the error's, and messages quote what they choke on: neither may reach
             # logs or the web UI.
             value["body"] = b""
-            raise AnalyzeFailedError(_where(error)) from None
+            raise AnalyzeFailedError(where(error)) from None
 
     def timeout(self, value: Row) -> list[Row]:
         """Answer in place of a call whose event loop stands still. Runs in a timer's thread."""
@@ -77,10 +76,6 @@ class AnalyzeFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untype
     async def _analyze(self, body: bytes) -> Analysis:
         request = AnalysisRequest.model_validate_json(body)
         return await analyze(request, self._retriever, self._analyst, self._settings.analyze)
-
-
-def _where(error: Exception) -> str:
-    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def _row(analysis: Analysis) -> Row:

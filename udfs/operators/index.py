@@ -7,7 +7,6 @@ is not accepted in that time goes to the backlog.
 """
 
 import contextlib
-import traceback
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -19,6 +18,7 @@ from jobs.log_insight.settings import IndexSettings, load_secrets
 from udfs.breaker import Breaker
 from udfs.index import Hold, IndexTarget, UnavailableError, backlog, dead_letters, deliver, read_batch
 from udfs.operators.event_loop import EventLoopThread
+from udfs.operators.failure import where
 from udfs.operators.type_info import BYTES
 
 __all__ = [
@@ -89,7 +89,7 @@ class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
         try:
             return await self._loop.awaitable(self._index(bytes(value)))
         except Exception as error:  # noqa: BLE001 - raised again by SplitIndexOutcome, without the record
-            return [_FAILURE + _where(error).encode()]
+            return [_FAILURE + where(error).encode()]
 
     def timeout(self, value: bytes) -> list[bytes]:
         """Fail: the event loop stands still."""
@@ -120,11 +120,6 @@ class SplitIndexOutcome(ProcessFunction):  # type: ignore[misc]  # PyFlink is un
             yield INDEX_BACKLOG, chunk
         else:
             _fail(chunk)
-
-
-def _where(error: Exception) -> str:
-    """Return type and stack of an error; its message may hold log text."""
-    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def _fail(description: bytes) -> NoReturn:
