@@ -156,7 +156,7 @@ def test_slack_takes_both_forms_and_finds_no_mention_and_only_our_link(inbox, sl
     ("fault", "outcome"),
     [
         ({"status": 429, "retry_after": 7}, RetryAfter(7.0)),
-        ({"status": 500}, Failed("status 500")),
+        ({"status": 500}, Failed("status 500 rollup_error")),
         ({"reset": True, "keep": True}, Unknown("ConnectionError")),
         ({"delay_seconds": 3.0}, Unknown("ReadTimeout")),
     ],
