@@ -11,13 +11,13 @@ Four contestants do the same work on every record: parse, validate, redact, fing
     bytewax   the same functions over the same batches in Bytewax, in an environment of its own
 
 Flink runs on a real cluster with Python workers of their own, and has one slot or two; Bytewax one process or two.
-The rate is that of the steady state: it counts from the first record that a function saw to the last one it was done
-with, so that the start of a job is left out. `make setup` must have run.
+The rate is that of the steady state: it counts from the end of the first fifth of the records, when a JVM has compiled
+what it runs, to the last record that a function was done with. `make setup` must have run.
 """
 
 import argparse
 import contextlib
-import json
+import itertools
 import os
 import platform
 import shutil
@@ -27,14 +27,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import psutil
 
-from benchmarks.ingest_work import FRAMES_VARIABLE, METER_FOLDER_VARIABLE, framed
+from benchmarks.ingest_work import FRAMES_VARIABLE, METER_FOLDER_VARIABLE, Mark, framed, read_marks
 from jobs.log_insight.settings import SourceSettings
 from local.flink import Flink
 from local.generator.send import LineFile, send
@@ -49,6 +50,8 @@ BEGIN, END = "<!-- ingest: begin -->", "<!-- ingest: end -->"
 #: So many files of lines, and of frames: two readers end at nearly the same time.
 FILES = 32
 SLOTS = (1, 2)
+#: This part of the records is not counted.
+WARM_UP = 0.2
 #: Records that the per-record function may not have counted when it ends.
 UNCOUNTED = 255 * max(SLOTS)
 FLINK_JOBS = ("batches", "records")
@@ -136,15 +139,6 @@ def _sample(processes: list[psutil.Process]) -> Sample:
     return Sample(time.time(), cpu, memory)
 
 
-class Meters(NamedTuple):
-    """The meters of all processes of one run, put together."""
-
-    records: int
-    first: float
-    last: float
-    cpu: float
-
-
 def run_measured(run: Callable[[], None], records: int) -> Result:
     """Run a contestant and measure it.
 
@@ -155,41 +149,58 @@ def run_measured(run: Callable[[], None], records: int) -> Result:
     METERS.mkdir()
     with Watch() as watch:
         run()
-    meters = _read_meters()
+    meters = read_marks(METERS)
     # The per-record function looks at the clock every 256 records only, and may stop short of the end by so many.
-    if not records - UNCOUNTED <= meters.records <= records:
-        raise RuntimeError(f"{meters.records} of {records} records were counted")
-    per_million = 1e6 / meters.records
+    counted = sum(marks[-1].records for marks in meters)
+    if not records - UNCOUNTED <= counted <= records:
+        raise RuntimeError(f"{counted} of {records} records were counted")
+    steady = steady_part(meters)
+    per_million = 1e6 / steady.records
     return Result(
-        rate=meters.records / (meters.last - meters.first),
-        python_cpu=meters.cpu * per_million,
-        jvm_cpu=(_cpu_at(watch.jvm, meters.last) - _cpu_at(watch.jvm, meters.first)) * per_million,
-        python_memory=_peak(watch.python, meters),
-        jvm_memory=_peak(watch.jvm, meters),
+        rate=steady.records / (steady.end - steady.begin),
+        python_cpu=steady.cpu * per_million,
+        jvm_cpu=(_cpu_at(watch.jvm, steady.end) - _cpu_at(watch.jvm, steady.begin)) * per_million,
+        python_memory=_peak(watch.python, steady),
+        jvm_memory=_peak(watch.jvm, steady),
     )
 
 
-def _read_meters() -> Meters:
-    reports = [json.loads(path.read_text()) for path in METERS.iterdir()]
-    return Meters(
-        records=sum(report["records"] for report in reports),
-        first=min(report["first"] for report in reports),
-        last=max(report["last"] for report in reports),
-        cpu=sum(report["cpu_last"] - report["cpu_first"] for report in reports),
+class Steady(NamedTuple):
+    """The part of a run that counts: its moments, its records in all processes, and their Python CPU seconds."""
+
+    begin: float
+    end: float
+    records: int
+    cpu: float
+
+
+def steady_part(meters: Sequence[Sequence[Mark]]) -> Steady:
+    """Return what is left of a run without its first `WARM_UP` records, in which the JVM compiles itself."""
+    total = sum(marks[-1].records for marks in meters)
+    steps = sorted(
+        (later.at, later.records - earlier.records) for marks in meters for earlier, later in itertools.pairwise(marks)
+    )
+    sums = itertools.accumulate(records for _, records in steps)
+    begin, done = next((at, done) for (at, _), done in zip(steps, sums, strict=True) if done >= total * WARM_UP)
+    return Steady(
+        begin=begin,
+        end=steps[-1][0],
+        records=total - done,
+        cpu=sum(marks[-1].cpu - _cpu_at(marks, begin) for marks in meters),
     )
 
 
-def _cpu_at(samples: list[Sample], moment: float) -> float:
+def _cpu_at(samples: Sequence[Sample | Mark], moment: float) -> float:
     """Return the CPU seconds at a moment, on the line between the samples around it."""
-    before = max((sample for sample in samples if sample.at <= moment), default=samples[0])
-    after = min((sample for sample in samples if sample.at > moment), default=samples[-1])
+    before = max((sample for sample in samples if sample.at <= moment), default=samples[0], key=attrgetter("at"))
+    after = min((sample for sample in samples if sample.at > moment), default=samples[-1], key=attrgetter("at"))
     if after.at <= before.at:
         return before.cpu
     return before.cpu + (after.cpu - before.cpu) * (moment - before.at) / (after.at - before.at)
 
 
-def _peak(samples: list[Sample], meters: Meters) -> float:
-    during = [sample.memory for sample in samples if meters.first <= sample.at <= meters.last]
+def _peak(samples: Sequence[Sample], steady: Steady) -> float:
+    during = [sample.memory for sample in samples if steady.begin <= sample.at <= steady.end]
     return max(during, default=0) / 2**20
 
 

@@ -10,7 +10,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from benchmarks.ingest_work import FRAMES_VARIABLE, Meter, kinesis_stage, read_frames, records_in
+from benchmarks.ingest_work import FRAMES_VARIABLE, Meter, kinesis_stage, outputs, read_frames, records_in
 
 stage = kinesis_stage()
 meter = Meter()
@@ -67,9 +67,9 @@ class Discard(DynamicSink[Any]):
 def ingest(frame: bytes) -> list[Any]:
     """Process one frame."""
     meter.start()
-    result = stage.process(frame)
+    result = outputs(stage.process(frame))
     meter.add(records_in(frame))
-    return [*result.archive, *result.receipts, *result.dead_letters, *(second.to_bytes() for second in result.seconds)]
+    return result
 
 
 flow = Dataflow("ingest")

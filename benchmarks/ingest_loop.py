@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from benchmarks.ingest_work import Meter, kinesis_stage, read_frames, records_in
+from benchmarks.ingest_work import Meter, kinesis_stage, outputs, read_frames, records_in
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     for path in sys.argv[1:]:
         for frame in read_frames(Path(path)):
             meter.start()
-            stage.process(frame)
+            outputs(stage.process(frame))
             meter.add(records_in(frame))
     meter.write()
 

@@ -7,10 +7,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from jobs.log_insight.settings import IngestSettings, SourceSettings
 from udfs.fingerprint import FingerprintRules
-from udfs.ingest import Ingest
+from udfs.ingest import Ingest, IngestResult
 from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
 
@@ -20,37 +21,57 @@ _LENGTH = struct.Struct(">I")
 _COUNT_AT = 8
 
 
-class Meter:
-    """Says when a process began its first record and ended its last, and what CPU time lay between.
+class Mark(NamedTuple):
+    """What a process had done at a moment: records, in so many CPU seconds."""
 
-    Everything before the first record, such as imports and the start of a job, is thereby left out.
+    at: float
+    records: int
+    cpu: float
+
+
+class Meter:
+    """Writes down as it goes how many records a process has done, when, and with what CPU time.
+
+    Everything before the first record, such as imports and the start of a job, is left out.
     """
 
     def __init__(self) -> None:
-        self._records = 0
-        self._report: dict[str, float] = {}
+        self._marks: list[Mark] = []
 
     def start(self) -> None:
         """Note the beginning, the first time."""
-        if not self._report:
-            self._report = {"pid": os.getpid(), "first": time.time(), "cpu_first": time.process_time()}
+        if not self._marks:
+            self._mark(0)
 
     def add(self, records: int) -> None:
         """Count records that are done."""
-        self._records += records
-        self._report |= {"records": self._records, "last": time.time(), "cpu_last": time.process_time()}
+        self._mark(self._marks[-1].records + records)
 
     def write(self) -> None:
-        """Leave the figures for `ingest.py`."""
+        """Leave the marks for `ingest.py`."""
         folder = os.environ.get(METER_FOLDER_VARIABLE)
-        if folder and self._records:
-            Path(folder, f"{uuid.uuid4()}.json").write_text(json.dumps(self._report))
+        if folder and self._marks:
+            Path(folder, f"{uuid.uuid4()}.json").write_text(json.dumps(self._marks))
+
+    def _mark(self, records: int) -> None:
+        self._marks.append(Mark(time.time(), records, time.process_time()))
+
+
+def read_marks(folder: Path) -> list[list[Mark]]:
+    """Return what the meters of each process left, oldest mark first."""
+    return [[Mark(*mark) for mark in json.loads(path.read_text())] for path in folder.iterdir()]
 
 
 def kinesis_stage() -> Ingest:
     """Return the ingest stage as the job has it behind Kinesis."""
     rules = FingerprintRules(load_parameterize_rules())
     return Ingest(SourceSettings(), IngestSettings(), Redactor(load_redact_rules()), rules)
+
+
+def outputs(result: IngestResult) -> list[bytes]:
+    """Return what leaves the stage, as bytes, as the job sends it on."""
+    seconds = (second.to_bytes() for second in result.seconds)
+    return [*result.archive, *result.receipts, *result.dead_letters, *seconds]
 
 
 def records_in(frame: bytes) -> int:

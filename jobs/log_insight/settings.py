@@ -146,6 +146,11 @@ class SourceSettings(Section):
             raise ValueError("content archive goes with the sources s3 and file only, e.g. records")
         return self
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the run comes to an end by itself."""
+        return self.kind is not SourceKind.KINESIS or self.kinesis.stop_position is not StopPosition.NEVER
+
 
 class AwsSettings(Section):
     """Access to AWS. Credentials come from the SDKs' own chain."""
