@@ -42,7 +42,8 @@ def _also(*names: str) -> Any:
 class LogEntry(BaseModel):
     """One record as its sender wrote it, checked for shape; fields we do not know are kept as extras.
 
-    The names are those of common loggers; where a record has several, the first counts and the others are extras.
+    The names are those of common loggers; where a record has several, the first counts and the others are extras
+    (`udfs.parse` takes one of them where the first is null or empty).
     `udfs.validate` settles what the texts mean: `timestamp` and `level` stay as they were sent.
     """
 
@@ -63,3 +64,12 @@ class LogEntry(BaseModel):
     def extras(self) -> dict[str, Any]:
         """The sender's fields that the model does not name."""
         return self.__pydantic_extra__ or {}
+
+
+#: The field that each name stands for, in the order in which they count.
+NAMES = {
+    str(name): field
+    for field, info in LogEntry.model_fields.items()
+    if isinstance(info.validation_alias, AliasChoices)
+    for name in info.validation_alias.choices
+}

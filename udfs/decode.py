@@ -1,13 +1,14 @@
 """From the bytes of a record to its lines: unpack, then split."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
 import zstandard
 
 from udfs.errors import DecodeError
+from udfs.text import read_header, read_text
 
 #: Memory that a zstd frame may ask for. Level 19 needs 8 MiB; a frame that claims more is refused unread.
 _ZSTD_MAX_WINDOW = 8 * 1024 * 1024
@@ -70,14 +71,33 @@ def refuse_too_many_lines(text: bytes, limit: int) -> None:
 def split_lines(text: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a record with their numbers, counted from 0; a blank line is left out but counted.
 
-    One JSON object written over several lines is one line.
+    One JSON object written over several lines is one line, and so is a raw text with the stack trace below it.
     """
     if b"\n" not in text or _is_spread_json(text):
         yield 0, text
         return
-    for number, line in enumerate(text.split(b"\n")):
-        if line and not line.isspace():
+    lines = ((number, line) for number, line in enumerate(text.split(b"\n")) if line and not line.isspace())
+    yield from _join_traces(lines)
+
+
+def _join_traces(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Put the lines that say nothing of themselves behind the raw text above them. What is JSON stays alone."""
+    first, pieces = 0, list[bytes]()
+    for number, line in lines:
+        is_json = line.lstrip().startswith(b"{")
+        text = "" if is_json else line.decode(errors="replace")
+        if pieces and not is_json and read_header(text) is None:
+            pieces.append(line)
+            continue
+        if pieces:
+            yield first, b"\n".join(pieces)
+            pieces = []
+        if is_json or read_text(text) is None:
             yield number, line
+        else:
+            first, pieces = number, [line]
+    if pieces:
+        yield first, b"\n".join(pieces)
 
 
 def _is_spread_json(text: bytes) -> bool:

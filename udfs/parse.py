@@ -2,21 +2,19 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import orjson
 import re2
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json, to_json
 
-from schemas.log_entry import LogEntry
+from schemas.log_entry import NAMES, LogEntry
 from udfs.errors import BadInputError, ParseError, ValidateError
+from udfs.text import read_header, read_text
 
 #: Lines that are validated in one call. One bad line makes its whole block be read line by line.
 BLOCK = 64
-
-#: Of a text's beginning so much is searched for time, level and service, characters.
-_HEAD = 400
 
 #: Stands before each line of a block. A line that closes its own JSON and opens more cannot know it, so no line can
 #: pass for two, or swallow the next.
@@ -35,34 +33,16 @@ _ESCAPE = re2.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
 
-_LEVEL_WORDS = (
-    "TRACE|DEBUG|INFO|INFORMATION|NOTICE|WARN|WARNING|ERR|ERROR|CRIT|CRITICAL|ALERT|EMERG|EMERGENCY|FATAL|PANIC|SEVERE"
-)
-_KOREAN_LEVEL_WORDS = "디버그|정보|경고|오류|에러|심각|치명"
-_NAME = r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*"
-_CLOCK = r"\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
-#: Groups: time; level in brackets, bare, with a colon; service in brackets, with a dash, with a colon.
-_HEADER = re2.compile(
-    (
-        r"^\s*(?:<\d{1,3}>\d? ?)?"
-        rf"(?:\[?((?:\d{{4}}[-/]\d{{2}}[-/]\d{{2}}[T ])?{_CLOCK}(?: ?(?:Z|[+-]\d{{2}}:?\d{{2}}))?)\]?[\s|:,-]*)?"
-        r"(?:\[[^\[\]]{1,80}\]\s+)??"
-        rf"(?:[\[(]\s*((?i:{_LEVEL_WORDS})|{_KOREAN_LEVEL_WORDS})\s*[\])]:?"
-        rf"|({_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s:|,-]|$)"
-        rf"|((?i:{_LEVEL_WORDS})):)\s*"
-        rf"(?:\[({_NAME})\](?:\s*[:-])?\s+|({_NAME}) [-|]\s+|({_NAME}):\s+)?"
-    ).encode()
-)
-_SERVICE_WITH_COLON = 7
-_LEVEL_ANYWHERE = re2.compile(
-    r"\b(?:level|severity|lvl)=\"?([A-Za-z]{1,16})"
-    rf"|(?:^|[\s\[(|:,])({_LEVEL_WORDS}|{_KOREAN_LEVEL_WORDS})(?:[\s\])|:,]|$)"
-)
-_TIME_IN_TEXT = re2.compile(rf"(?:^|\bat ){_CLOCK}\b")
-
 #: Fluent Bit's `kubernetes` filter, and the fields of ours.
 _KUBERNETES = {"pod_name": "pod", "namespace_name": "namespace", "host": "node", "container_name": "container"}
 _SERVICE_LABELS = ("app.kubernetes.io/name", "app", "k8s-app")
+#: Containers that are called after their part in the pod, in every service.
+_NAMELESS_CONTAINERS = frozenset({"main", "app", "application", "server", "container"})
+
+#: What a field may be without saying anything.
+_NOTHING = (None, "")
+#: The numbers that a field may be.
+_NUMBERS = {"timestamp": (int, float), "level": (int,)}
 
 #: Where loggers put a stack trace that is not in the message.
 _STACK_FIELDS = (
@@ -78,15 +58,6 @@ _STACK_FIELDS = (
 _STACK_OBJECTS = ("error", "err", "exception")
 _STACK_OBJECT_FIELDS = ("stack", "stack_trace", "stacktrace")
 _STACK_NAMES = frozenset({*_STACK_FIELDS, *_STACK_OBJECTS})
-
-
-class TextReading(NamedTuple):
-    """What a raw text says of itself; `message` is the text without it."""
-
-    level: str
-    service: str | None
-    timestamp: str | None
-    message: str
 
 
 def read_entries(lines: Sequence[bytes], max_line_bytes: int) -> list[LogEntry | BadInputError]:
@@ -113,43 +84,18 @@ def read_entry(line: bytes, max_line_bytes: int) -> LogEntry:
         return _read_unusual(line, error)
 
 
-def read_header(text: str) -> TextReading | None:
-    """Read time, level and service at the beginning of a text, such as `[ERROR] payment-api: boom`."""
-    head = text[:_HEAD].encode()
-    header = _HEADER.match(head)
-    if header is None:
-        return None
-    time, bracketed, bare, labelled, *services = (group and group.decode() for group in header.groups())
-    end = header.end()
-    if services[2] and not bracketed and not {"-", "_"} & set(services[2]):
-        # `ERROR failed: x` is a sentence, where `[ERROR] cart: x` and `ERROR payment-api: x` name a service.
-        services = []
-        end = header.start(_SERVICE_WITH_COLON)
-    message = text[len(head[:end].decode()) :]
-    service = next(filter(None, services), None)
-    return TextReading(bracketed or bare or labelled, service, time or _time_in(message), message or text)
-
-
-def read_text(text: str) -> TextReading | None:
-    """Read a raw text: its header, or else the first level that stands in its beginning as a word of its own."""
-    reading = read_header(text)
-    if reading is not None:
-        return reading
-    level = _LEVEL_ANYWHERE.search(text[:_HEAD])
-    if level is None:
-        return None
-    return TextReading(level[1] or level[2], None, _time_in(text), text)
-
-
 def complete(entry: LogEntry) -> None:
     """Fill what is missing in an entry from where else it may be: Kubernetes metadata, a trace, the text itself."""
     if entry.level is None and entry.log_content.startswith("{"):
         _lift_json(entry)
     if entry.__pydantic_extra__:
+        _lift_other_names(entry, entry.__pydantic_extra__)
         _lift_kubernetes(entry, entry.__pydantic_extra__)
         _append_stack(entry, entry.__pydantic_extra__)
     if entry.level is None:
         _lift_header(entry)
+    if entry.service is None:
+        entry.service = _service_of_container(entry.container)
 
 
 def _read_block(block: Sequence[bytes], max_line_bytes: int) -> list[LogEntry] | None:
@@ -182,7 +128,7 @@ def _read_unusual(line: bytes, error: ValidationError) -> LogEntry:
         raise ParseError("invalid_utf8", f"the line is not UTF-8 from byte {problem.start} on") from None
     bare = line.removeprefix(_BYTE_ORDER_MARK).strip()
     if bare.startswith(b"{"):
-        mended = _without_lone_surrogates(bare)
+        mended = _without_null_contents(_without_lone_surrogates(bare))
         if mended == line:
             raise _explain(error)
         return _read_mended(mended)
@@ -201,6 +147,20 @@ def _without_lone_surrogates(line: bytes) -> bytes:
     if b"\\u" not in line:
         return line
     return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match.group(), line)  # type: ignore[no-any-return]
+
+
+def _without_null_contents(line: bytes) -> bytes:
+    """Leave a null content out where the content stands under another of its names."""
+    if b"null" not in line:
+        return line
+    try:
+        fields = from_json(line)
+    except ValueError:
+        return line
+    contents = [name for name in fields if NAMES.get(name) == "log_content"] if isinstance(fields, dict) else []
+    if all(fields[name] is None for name in contents):
+        return line
+    return to_json({name: value for name, value in fields.items() if name not in contents or value is not None})
 
 
 def _read_raw(text: str) -> LogEntry:
@@ -240,11 +200,6 @@ def _explain_json(problem: ErrorDetails) -> ParseError:
     return ParseError("invalid_json", problem["msg"])
 
 
-def _time_in(text: str) -> str | None:
-    match = _TIME_IN_TEXT.search(text[:_HEAD])
-    return None if match is None else match.group().removeprefix("at ")
-
-
 def _lift_json(entry: LogEntry) -> None:
     """Read a record that an agent has put as a text into one of its own, and keep what only the agent knows."""
     try:
@@ -259,6 +214,17 @@ def _lift_json(entry: LogEntry) -> None:
     entry.__pydantic_extra__ = inner.extras | entry.extras
 
 
+def _lift_other_names(entry: LogEntry, extras: dict[str, Any]) -> None:
+    """Where a field is null or empty, take what stands under another of its names."""
+    if extras.keys().isdisjoint(NAMES):
+        return
+    fields = vars(entry)
+    for name in [name for name in NAMES if name in extras]:
+        field, value = NAMES[name], extras[name]
+        if fields[field] in _NOTHING and ((type(value) is str and value) or type(value) in _NUMBERS.get(field, ())):
+            fields[field] = extras.pop(name)
+
+
 def _lift_header(entry: LogEntry) -> None:
     reading = read_header(entry.log_content)
     if reading is None:
@@ -269,6 +235,10 @@ def _lift_header(entry: LogEntry) -> None:
         entry.service = reading.service
     if entry.timestamp is None:
         entry.timestamp = reading.timestamp
+
+
+def _service_of_container(container: str | None) -> str | None:
+    return None if container in _NAMELESS_CONTAINERS else container
 
 
 def _lift_kubernetes(entry: LogEntry, extras: dict[str, Any]) -> None:

@@ -161,3 +161,14 @@ def test_no_byte_of_a_record_is_lost_but_the_newlines(text: bytes) -> None:
     kept = dict(lines)
     assert all(kept.get(number, b"").strip() == line.strip() for number, line in enumerate(text.split(b"\n")))
     assert not kept.keys() & set(blank)
+
+
+def test_a_raw_text_keeps_the_trace_below_it() -> None:
+    trace = b"[ERROR] pay: boom\njava.lang.E: bad\n\tat a.B.c(B.java:1)\nCaused by: java.lang.F: worse\n\t... 5 more"
+    python = b"ERROR pay-api: boom\nTraceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'x'"
+
+    assert list(split_lines(trace)) == [(0, trace)]
+    assert list(split_lines(python)) == [(0, python)]
+    assert list(split_lines(trace + b"\n\n" + python + b'\n{"log_content":"x"}\nloose')) == [
+        *((0, trace), (6, python), (10, b'{"log_content":"x"}'), (11, b"loose"))
+    ]

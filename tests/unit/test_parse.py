@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from schemas.log_entry import LogEntry
 from udfs.errors import BadInputError, ParseError, ValidateError
-from udfs.parse import complete, read_entries, read_entry, read_header, read_text
+from udfs.parse import complete, read_entries, read_entry
+from udfs.text import read_header, read_text
 
 #: The machine may be busy.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -63,6 +64,42 @@ def test_of_several_names_the_first_counts_and_the_others_are_kept() -> None:
 
     assert entry.log_content == "first"
     assert entry.extras == {"message": "second"}
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize(
+    ("fields", "field", "value"),
+    [
+        ({"level": None, "severity": "ERROR"}, "level", "ERROR"),
+        ({"level": None, "severity_text": 17}, "level", 17),
+        ({"timestamp": None, "ts": 1_795_362_904.5}, "timestamp", 1_795_362_904.5),
+        ({"service": None, "app": "cart"}, "service", "cart"),
+        ({"log_content": None, "message": "b"}, "log_content", "b"),
+        ({"trace_id": None, "traceId": "7f"}, "trace_id", "7f"),
+    ],
+)
+def test_a_name_that_holds_nothing_hides_no_other(nothing: str | None, fields: dict[str, Any], field: str, value: Any):
+    first = next(iter(fields))
+    entry = read({"level": "INFO", "log_content": "x", "order": 7} | fields | {first: nothing})
+
+    assert getattr(entry, field) == value
+    assert entry.extras == {"order": 7}
+
+
+def test_of_a_wrong_type_another_name_is_no_help() -> None:
+    entry = read({"log_content": "x", "level": "INFO", "service": None, "app": 7, "pod": "", "pod_name": ["p"]})
+
+    assert (entry.service, entry.pod) == (None, "")
+    assert entry.extras == {"app": 7, "pod_name": ["p"]}
+
+
+def test_a_container_names_the_service_where_nothing_else_does() -> None:
+    def pod(container: str) -> dict[str, Any]:
+        return {"log": "x", "level": "INFO", "kubernetes": {"container_name": container}}
+
+    assert read(pod("payment-api")).service == "payment-api"
+    assert read(pod("main")).service is None
+    assert read(pod("sidecar") | {"log": "[ERROR] cart: boom", "level": None}).service == "cart"
 
 
 def test_kubernetes_metadata_name_pod_namespace_node_container_and_service() -> None:
@@ -173,6 +210,18 @@ def test_a_text_inside_json_does_not_contradict_the_json() -> None:
         ("ERROR payment-api: x", "ERROR", "payment-api", None, "x"),
         ("[오류] 결제: x - y", "오류", None, None, "결제: x - y"),
         ("ERROR", "ERROR", None, None, "ERROR"),
+        ("ERROR [http-nio-8080-exec-1] c.e.Pay - boom", "ERROR", None, None, "c.e.Pay - boom"),
+        ("ERROR [order-api] com.example.Pay - boom", "ERROR", None, None, "com.example.Pay - boom"),
+        ("[pool-2-thread-7] ERROR c.e.Pay - boom", "ERROR", None, None, "c.e.Pay - boom"),
+        ("[payment-api] ERROR: boom", "ERROR", "payment-api", None, "boom"),
+        ("[ERROR] timeout: no answer", "ERROR", None, None, "timeout: no answer"),
+        ("E1122 14:00:01.123456       1 reflector.go:138] boom", "E", None, "14:00:01.123456", "boom"),
+        (
+            'Exception in thread "main" java.lang.IllegalStateException: x',
+            *("ERROR", None, None, 'Exception in thread "main" java.lang.IllegalStateException: x'),
+        ),
+        ("panic: runtime error: boom", "panic", None, None, "runtime error: boom"),
+        ("fatal error: all goroutines are asleep", "FATAL", None, None, "fatal error: all goroutines are asleep"),
         ("host app[12]: ERROR x", "ERROR", None, None, "host app[12]: ERROR x"),
         ('ts=1 level=error msg="boom"', "error", None, None, 'ts=1 level=error msg="boom"'),
     ],
