@@ -59,7 +59,7 @@ class RecordIngest(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
         del runtime_context
         self._rules = FingerprintRules(load_parameterize_rules())
         self._redactor = Redactor(load_redact_rules())
-        self._validator = Validator(self._settings, self._rules.version)
+        self._validator = Validator(self._settings, self._redactor, self._rules.version)
         self._meter = Meter()
         self._count = 0
 

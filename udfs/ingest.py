@@ -95,7 +95,10 @@ class Ingest:
         self._rules = rules
         self._is_archive = source.content is Content.ARCHIVE
         self._validator = Validator(
-            settings, rules.version, arrival_from_event=source.kind is not SourceKind.KINESIS and not self._is_archive
+            settings,
+            redactor,
+            rules.version,
+            arrival_from_event=source.kind is not SourceKind.KINESIS and not self._is_archive,
         )
 
     def process(self, frame: bytes) -> IngestResult:

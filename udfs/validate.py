@@ -11,6 +11,7 @@ from jobs.log_insight.settings import IngestSettings
 from schemas.log_entry import Flag, LogEntry, Severity
 from udfs.cache import BoundedCache
 from udfs.parse import complete
+from udfs.redact import Redactor
 
 UNKNOWN_SERVICE = "unknown"
 MAX_SERVICE_LENGTH = 100
@@ -21,6 +22,7 @@ _MAX_LEVEL_LENGTH = 32
 _MAX_TIME_LENGTH = 48
 _SECOND_LENGTH = len("2026-11-22T14:00:01")
 _JUDGED = 1_000
+_TRACE_ID_LENGTHS = (16, 32)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: The least number that is taken for nano-, micro- and milliseconds, and how many of them are a millisecond.
@@ -67,7 +69,10 @@ class Validator:
     is unambiguous, so that history is counted by its own time.
     """
 
-    def __init__(self, settings: IngestSettings, rules_version: str, *, arrival_from_event: bool = False) -> None:
+    def __init__(
+        self, settings: IngestSettings, redactor: Redactor, rules_version: str, *, arrival_from_event: bool = False
+    ) -> None:
+        self._redactor = redactor
         self._zone = ZoneInfo(settings.time_zone)
         self._zones = {service: ZoneInfo(name) for service, name in settings.service_time_zones.items()}
         self._past = int(settings.max_skew_past_seconds * 1000)
@@ -76,11 +81,12 @@ class Validator:
         self._arrival_from_event = arrival_from_event
         self._severities: BoundedCache[str | int, str] = BoundedCache(_CACHED_NAMES)
         self._services: BoundedCache[str, str] = BoundedCache(_CACHED_NAMES)
+        self._names: BoundedCache[str, str] = BoundedCache(_CACHED_NAMES)
         self._seconds: BoundedCache[str, int] = BoundedCache(_CACHED_SECONDS)
         self._fractions: BoundedCache[str, int] = BoundedCache(_CACHED_SECONDS)
 
     def document(self, record_id: str, arrival: int, entry: LogEntry) -> dict[str, Any]:
-        """Return the `LogDocument` of an entry, not yet redacted.
+        """Return the `LogDocument` of an entry; body and attributes are not yet redacted.
 
         `arrival` is epoch milliseconds. Fields stand in the order of `schemas.log_document`.
         """
@@ -108,7 +114,7 @@ class Validator:
         for field, name in _OPTIONAL:
             value = fields[field]
             if value is not None:
-                document[name] = value
+                document[name] = self._names.get(value) or self._name(value)
         if flags:
             document["flags"] = flags
         if entry.__pydantic_extra__:
@@ -131,11 +137,17 @@ class Validator:
 
     def _service(self, entry: LogEntry, flags: list[Flag]) -> str:
         name = entry.service or ""
-        service = clean_service(name)
+        service = clean_service(self._redactor.redact(name))
         if service is None:
             flags.append(Flag.SERVICE_MISSING)
             return UNKNOWN_SERVICE
         return service if len(name) > MAX_SERVICE_LENGTH else self._services.keep(name, service)
+
+    def _name(self, value: str) -> str:
+        if _is_trace_id(value):
+            return value
+        redacted = self._redactor.redact(value)
+        return redacted if len(value) > MAX_SERVICE_LENGTH else self._names.keep(value, redacted)
 
     def _plain_utc(self, timestamp: Any) -> int | None:
         """Return the epoch milliseconds of `2026-11-22T14:00:01Z`, with or without a fraction, and of nothing else."""
@@ -205,6 +217,11 @@ def judge_level(content: str) -> Severity:
 def clean_service(name: str) -> str | None:
     """Return a service's name without control characters and of bounded length, or None where nothing is left."""
     return _CONTROL.sub("", name[: 2 * MAX_SERVICE_LENGTH]).strip()[:MAX_SERVICE_LENGTH].strip() or None
+
+
+def _is_trace_id(value: str) -> bool:
+    """Tell whether a text has the form of a trace's or span's id; of each there are too many to remember."""
+    return len(value) in _TRACE_ID_LENGTHS and value.isalnum() and not value.isdigit()
 
 
 def iso(ms: int) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.log_insight.settings import IngestSettings
 from schemas.log_entry import Flag, LogEntry, Severity
+from udfs.redact import Redactor, load_redact_rules
 from udfs.validate import Validator, clean_service, iso, judge_level, read_level, read_time
 
 #: The machine may be busy.
@@ -17,6 +18,7 @@ patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SEOUL = ZoneInfo("Asia/Seoul")
 BERLIN = ZoneInfo("Europe/Berlin")
+REDACTOR = Redactor(load_redact_rules())
 NOON = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 
 
@@ -28,7 +30,7 @@ def document(
     settings: IngestSettings | None = None, *, arrival_from_event: bool = False, **fields: Any
 ) -> dict[str, Any]:
     entry = LogEntry.model_validate({"log_content": "x", "level": "INFO", "service": "cart"} | fields)
-    validator = Validator(settings or IngestSettings(), "rules", arrival_from_event=arrival_from_event)
+    validator = Validator(settings or IngestSettings(), REDACTOR, "rules", arrival_from_event=arrival_from_event)
     return validator.document("o:1:0", NOON, entry)
 
 
@@ -283,5 +285,30 @@ def test_both_ways_to_read_a_plain_time_agree(moment: datetime) -> None:
     event = read_time(plain, NOON, SEOUL)
 
     assert event is not None
-    assert Validator(IngestSettings(), "r")._plain_utc(plain) == event.ms
+    assert Validator(IngestSettings(), REDACTOR, "r")._plain_utc(plain) == event.ms
     assert iso(event.ms)[:23] == plain[:23]
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("service", "service.name"),
+        ("pod", "k8s.pod.name"),
+        ("namespace", "k8s.namespace.name"),
+        ("node", "k8s.node.name"),
+        ("container", "k8s.container.name"),
+        ("trace_id", "trace_id"),
+        ("span_id", "span_id"),
+    ],
+)
+def test_no_named_field_carries_a_secret_on(field: str, name: str) -> None:
+    assert document(**{field: "mail kim@example.com"})[name] == "mail <email>"
+    assert document(**{field: "4111111111111111"})[name] == "<card>"
+
+
+def test_ids_of_traces_stay_as_they_are() -> None:
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+    made = document(trace_id=trace, span_id=span)
+
+    assert (made["trace_id"], made["span_id"]) == (trace, span)
