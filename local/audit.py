@@ -183,11 +183,23 @@ def _first_alert_seconds(manifest: Manifest, failures: dict[str, list[Alerted]])
 
 
 def read_alert(message: dict[str, Any]) -> Alerted:
-    """Return what a message of the inbox says of itself in its last block."""
-    footer = message["payload"]["blocks"][-1]
-    incident_id = footer["elements"][0]["text"].partition("`")[2].partition("`")[0]
+    """Return what a message of the inbox says of itself in its last block.
+
+    A message without blocks, as is sent after Slack refused some, names its incident only: it is an alert of its own,
+    and never a first one.
+    """
+    payload, received_at = message["payload"], message["received_at_ms"]
+    if "blocks" not in payload:
+        incident_id = _incident_in(payload["text"].rpartition("\n")[2])
+        return Alerted(f"{incident_id} as text at {received_at}", incident_id, received_at, is_first=False)
+    footer = payload["blocks"][-1]
+    incident_id = _incident_in(footer["elements"][0]["text"])
     first = alert_id(incident_id, message["channel"], AlertKind.FIRING, 0)
-    return Alerted(footer["block_id"], incident_id, message["received_at_ms"], footer["block_id"] == first)
+    return Alerted(footer["block_id"], incident_id, received_at, footer["block_id"] == first)
+
+
+def _incident_in(footer: str) -> str:
+    return footer.partition("`")[2].partition("`")[0]
 
 
 def _lines(place: Folder) -> Iterator[dict[str, Any]]:
