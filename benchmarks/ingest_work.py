@@ -5,7 +5,7 @@ import os
 import struct
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,10 +68,13 @@ def kinesis_stage() -> Ingest:
     return Ingest(SourceSettings(), IngestSettings(), Redactor(load_redact_rules()), rules)
 
 
-def outputs(result: IngestResult) -> list[bytes]:
+def outputs(results: Iterable[IngestResult]) -> list[bytes]:
     """Return what leaves the stage, as bytes, as the job sends it on."""
-    seconds = (second.to_bytes() for second in result.seconds)
-    return [*result.archive, *result.receipts, *result.dead_letters, *seconds]
+    outputs: list[bytes] = []
+    for result in results:
+        outputs += (*result.archive, *result.receipts, *result.dead_letters)
+        outputs += (second.to_bytes() for second in result.seconds)
+    return outputs
 
 
 def records_in(frame: bytes) -> int:

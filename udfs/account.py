@@ -55,6 +55,7 @@ class Chunks:
         self._closed: list[bytes] = []
         self._pieces: list[bytes] = []
         self._size = 0
+        self.full_bytes = 0
 
     def extend(self, lines: list[bytes]) -> None:
         """Add lines, given without their newlines."""
@@ -64,10 +65,15 @@ class Chunks:
         elif lines:
             self._add(b"\n".join(lines))
 
-    def encoded(self) -> list[bytes]:
-        """Return all chunks."""
+    def take_full(self) -> list[bytes]:
+        """Return the chunks to which nothing will be added, of `full_bytes` in all, and forget them."""
+        taken, self._closed, self.full_bytes = self._closed, [], 0
+        return taken
+
+    def take_all(self) -> list[bytes]:
+        """Return all chunks, and forget them."""
         self._close()
-        return self._closed
+        return self.take_full()
 
     def _add(self, piece: bytes) -> None:
         if self._size + len(piece) >= MAX_CHUNK_BYTES:
@@ -78,6 +84,7 @@ class Chunks:
     def _close(self) -> None:
         if self._pieces:
             self._closed.append(encode_chunk(self._hour, self._pieces))
+            self.full_bytes += self._size
         self._pieces = []
         self._size = 0
 
@@ -108,6 +115,11 @@ class HourAccount:
         for column in (archived, dead):
             self._sequences += (*column.sequences[:1], *column.sequences[-1:])
             self._arrivals += (min(column.arrivals), max(column.arrivals)) if column.arrivals else ()
+
+    @property
+    def full_bytes(self) -> int:
+        """How much waits in full chunks, bytes."""
+        return self.archive.full_bytes + self.dead_letters.full_bytes
 
     def receipt(self, origin: str, rules_version: str) -> Receipt:
         """Return the receipt of all that was booked."""

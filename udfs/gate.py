@@ -187,7 +187,7 @@ def _route(state: GateState, update: IncidentUpdate, settings: GateSettings) -> 
     # Unknown is what was opened before its state was lost: better told without its analysis than not at all.
     standing = state.standings.get(update.incident.id, Standing.NOT_ANALYSED)
     kind = _ALERTS.get(update.event)
-    if kind is None or standing is Standing.ROLLED_UP:
+    if kind is None or (standing is Standing.ROLLED_UP and _is_told_by_roll_up(state, update)):
         return Routed(channel=channel, incident=update.incident)
     alert = Alert(
         id=alert_id(update.incident.id, channel, kind, update.interval),
@@ -199,6 +199,11 @@ def _route(state: GateState, update: IncidentUpdate, settings: GateSettings) -> 
         analysis_expected=standing is Standing.ANALYSED,
     )
     return Routed(channel=channel, incident=update.incident, alert=alert)
+
+
+def _is_told_by_roll_up(state: GateState, update: IncidentUpdate) -> bool:
+    """Say whether the roll-up speaks for a rolled-up incident: of its beginning always, of its news while it storms."""
+    return update.event is IncidentEvent.FIRING or (state.storm is not None and update.at < state.storm.until)
 
 
 def _with_standing(state: GateState, incident: Incident, standing: Standing) -> GateState:

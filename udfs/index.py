@@ -170,8 +170,18 @@ def read_reply(documents: Sequence[Document], reply: Mapping[str, Any]) -> Reply
     """Sort the documents of a bulk request by what its answer says of them.
 
     A version conflict means that the same or a newer version is there already, and counts as accepted.
+
+    Raises:
+        UnavailableError: the answer has another form than OpenSearch's, as the page of a proxy.
     """
-    if not reply["errors"]:
+    try:
+        return _sorted_by(documents, reply)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise UnavailableError("the answer is not OpenSearch's") from None
+
+
+def _sorted_by(documents: Sequence[Document], reply: Mapping[str, Any]) -> Reply:
+    if reply["errors"] is False:
         return Reply()
     retryable = []
     rejected = []

@@ -27,13 +27,16 @@ from udfs.parse import BLOCK, read_entries
 from udfs.redact import Redactor
 from udfs.validate import Validator
 
+#: Full chunks of one result, bytes. A frame of packed records may hold a thousand times as much.
+_MAX_RESULT_BYTES = 8 * 1024 * 1024
+
 _ERROR_PATH = frozenset(severity.value for severity in ERROR_PATH)
 _LEAST_WHOLE_NUMBER, _MOST_WHOLE_NUMBER = -(2**63), 2**64 - 1
 _ARRIVAL, _SEVERITY = itemgetter("arrival_time"), itemgetter("severity_text")
 
 
 class IngestResult(NamedTuple):
-    """What a frame becomes: chunks of `LogDocument`, `Receipt` and `DeadLetter` lines, and the error groups."""
+    """What a frame, or a part of a very large one, becomes: chunks of `LogDocument`, `Receipt` and `DeadLetter` lines, and the error groups."""
 
     archive: list[bytes]
     receipts: list[bytes]
@@ -101,8 +104,11 @@ class Ingest:
             arrival_from_event=source.kind is not SourceKind.KINESIS and not self._is_archive,
         )
 
-    def process(self, frame: bytes) -> IngestResult:
+    def process(self, frame: bytes) -> Iterator[IngestResult]:
         """Process one frame. Every line of it is archived or dead, exactly once.
+
+        A frame is one result, unless its records unpack to very much: then chunks are handed on as they fill, and the
+        last result has the receipts and the error groups of the whole frame.
 
         Raises:
             FrameError: the bytes are no frame, which is a bug of the source.
@@ -117,11 +123,13 @@ class Ingest:
             self._redact(documents)
             self._fingerprint(documents, combiner)
             _book(accounts, block, documents)
+            if sum(account.full_bytes for account in accounts.values()) > _MAX_RESULT_BYTES:
+                yield _full(accounts.values())
         hours = sorted(accounts.items())
-        return IngestResult(
-            archive=[chunk for _, account in hours for chunk in account.archive.encoded()],
+        yield IngestResult(
+            archive=[chunk for _, account in hours for chunk in account.archive.take_all()],
             receipts=[encode_chunk(hour, [self._receipt(origin, account)]) for hour, account in hours],
-            dead_letters=[chunk for _, account in hours for chunk in account.dead_letters.encoded()],
+            dead_letters=[chunk for _, account in hours for chunk in account.dead_letters.take_all()],
             seconds=combiner.seconds(),
         )
 
@@ -199,6 +207,12 @@ class Ingest:
 
     def _receipt(self, origin: str, account: HourAccount) -> bytes:
         return account.receipt(origin, self._rules.version).to_bytes()
+
+
+def _full(accounts: Iterable[HourAccount]) -> IngestResult:
+    archive = [chunk for account in accounts for chunk in account.archive.take_full()]
+    dead_letters = [chunk for account in accounts for chunk in account.dead_letters.take_full()]
+    return IngestResult(archive, [], dead_letters, [])
 
 
 def to_line(document: Any) -> bytes:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pyflink.datastream.connectors.base import Source
 from pyflink.java_gateway import get_gateway
 
-from jobs.log_insight.settings import Settings, SourceKind
+from jobs.log_insight.settings import Content, Settings, SourceKind
 
 
 def record_source(settings: Settings) -> Source:
@@ -54,7 +54,13 @@ def kinesis_options(settings: Settings) -> dict[str, str]:
 def file_source(settings: Settings) -> Source:
     """Return the source that reads the lines below `settings.source.path`, once, in the order of the files' paths."""
     sources = get_gateway().jvm.dev.cali.connectors.Sources
-    return Source(sources.files(settings.source.path, settings.source.batch_bytes, settings.ingest.max_line_bytes))
+    return Source(sources.files(settings.source.path, settings.source.batch_bytes, longest_line(settings)))
+
+
+def longest_line(settings: Settings) -> int:
+    """Return so many bytes of a file's line are read: a line of the archive is longer than the record was."""
+    is_archive = settings.source.content is Content.ARCHIVE
+    return settings.ingest.max_record_bytes if is_archive else settings.ingest.max_line_bytes
 
 
 def _iso(time: datetime | None) -> str | None:

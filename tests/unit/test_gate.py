@@ -141,17 +141,17 @@ def test_more_new_incidents_in_a_minute_than_allowed_are_told_as_one():
     assert roll_up.id == alert_id(tip.id, "payments", "rollup", 0)
 
 
-def test_a_rolled_up_incident_is_neither_told_of_again_nor_analysed_but_documented():
+def test_a_rolled_up_incident_is_not_told_of_by_itself_nor_analysed_but_documented():
     step = run([*flood("abc", 0), *life("d", 10)])
-    assert titles("update", step) == {"a", "b", "c"}
+    assert titles("firing", step) == {"a", "b", "c"}
     assert {one.incident.title for one in step.requests} == {"a", "b", "c"}
-    assert [one.incident.revision for one in step.routed if one.incident.title == "d" and not one.alert] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
+    assert {one.incident.revision for one in step.routed if one.incident.title == "d"} == {1, 2, 3, 4, 5}
+
+
+def test_news_of_a_rolled_up_incident_are_told_once_the_storm_is_over():
+    going_on = [one for second in range(60, 360, 60) for name in "pqrs" for one in life(f"{name}{second}", second)]
+    assert ("update", "d", 310) in told(run([*flood("abc", 0), *life("d", 10)]))
+    assert ("update", "d", 310) not in told(run([*flood("abc", 0), *life("d", 10), *going_on]))
 
 
 @pytest.mark.parametrize(("seconds", "rolled_up"), [(59, 1), (60, 0)])

@@ -159,9 +159,24 @@ def test_an_item_is_judged_by_whether_the_document_or_the_cluster_is_at_fault(st
     assert reply == expected[verdict]
 
 
-def test_an_answer_of_another_length_than_the_request_is_a_bug():
-    with pytest.raises(ValueError, match="zip"):
-        read_reply(batch_of(2).documents, {"errors": True, "items": [item(429, "busy")]})
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "OK",
+        [],
+        {},
+        {"message": "maintenance"},
+        {"errors": None},
+        {"errors": True},
+        {"errors": True, "items": [{}, {}]},
+        {"errors": True, "items": ["a", "b"]},
+        {"errors": True, "items": [{"index": {}}, {"index": {"status": "bad"}}]},
+        {"errors": True, "items": [item(429, "busy")]},
+    ],
+)
+def test_an_answer_that_is_not_opensearchs_counts_as_none(reply):
+    with pytest.raises(UnavailableError):
+        read_reply(batch_of(2).documents, reply)
 
 
 def test_only_what_is_missing_is_sent_again():

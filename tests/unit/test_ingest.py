@@ -50,6 +50,11 @@ LIVE = ingest()
 REPLAY = ingest(SourceKind.FILE, Content.ARCHIVE)
 
 
+def result_of(stage: Ingest, one_frame: bytes) -> IngestResult:
+    (result,) = stage.process(one_frame)
+    return result
+
+
 def frame(payloads: Iterable[bytes], arrival: int = NOON) -> bytes:
     return encode_frame(
         ORIGIN, [RawRecord(str(100 + index), arrival, payload) for index, payload in enumerate(payloads)]
@@ -61,7 +66,7 @@ def lines(chunks: list[bytes]) -> list[dict[str, Any]]:
 
 
 def process(*payloads: bytes, arrival: int = NOON) -> IngestResult:
-    return LIVE.process(frame(payloads, arrival))
+    return result_of(LIVE, frame(payloads, arrival))
 
 
 def record(level: str, content: str, **fields: object) -> bytes:
@@ -238,7 +243,7 @@ def test_an_id_is_found_in_its_line_whatever_the_origin_is_called() -> None:
     odd = 'a "file", \\ with\nall of "arrival_time": 한글'
     frame_of_odd = encode_frame(odd, [RawRecord("7", NOON, GOOD)])
 
-    (line,) = chunk_lines(LIVE.process(frame_of_odd).archive[0])
+    (line,) = chunk_lines(result_of(LIVE, frame_of_odd).archive[0])
 
     assert document_id(line) == orjson.loads(line)["id"] == f"{odd}:7:0"
 
@@ -252,7 +257,7 @@ def test_lines_of_different_hours_go_apart_each_with_its_receipt() -> None:
     records = [RawRecord(str(index), NOON + index * HOUR_MS // 2, GOOD) for index in range(4)]
     records.append(RawRecord("4", NOON + HOUR_MS, b"{"))
 
-    result = LIVE.process(encode_frame(ORIGIN, records))
+    result = result_of(LIVE, encode_frame(ORIGIN, records))
 
     assert [(chunk_hour(chunk), len(chunk_lines(chunk))) for chunk in result.archive] == [
         (NOON, 2),
@@ -304,13 +309,14 @@ def test_chunks_are_bounded() -> None:
 
 
 def test_in_files_of_records_history_is_counted_by_its_own_time() -> None:
-    result = ingest(SourceKind.FILE).process(
+    result = result_of(
+        ingest(SourceKind.FILE),
         frame(
             [
                 record("ERROR", "old", timestamp="2020-01-01T00:00:01.5Z"),
                 record("ERROR", "unsure", timestamp="01:00:00"),
             ]
-        )
+        ),
     )
 
     assert [(entry["arrival_time"], entry.get("flags")) for entry in lines(result.archive)] == [
@@ -324,7 +330,7 @@ def test_in_files_of_records_history_is_counted_by_its_own_time() -> None:
 def replay(result: IngestResult) -> IngestResult:
     archived = [line for chunk in result.archive for line in chunk_lines(chunk)]
     records = [RawRecord(str(index), NOON + 10 * HOUR_MS, line) for index, line in enumerate(archived)]
-    return REPLAY.process(encode_frame("/archive/part-0.gz", records))
+    return result_of(REPLAY, encode_frame("/archive/part-0.gz", records))
 
 
 def test_a_replay_from_the_archive_gives_what_the_live_job_gave() -> None:
@@ -358,7 +364,7 @@ def test_a_doubtful_line_of_an_archive_is_a_dead_letter(changed: dict[str, Any],
     (document,) = lines(process(GOOD).archive)
     doubtful = orjson.dumps(document | changed)
 
-    result = REPLAY.process(frame([doubtful, orjson.dumps(document), b"{", b"[1]", GOOD]))
+    result = result_of(REPLAY, frame([doubtful, orjson.dumps(document), b"{", b"[1]", GOOD]))
 
     letters = lines(result.dead_letters)
     assert [letter["error_type"] for letter in letters] == [error_type, "invalid_json", *["not_a_document"] * 2]
@@ -370,7 +376,7 @@ def test_a_line_that_older_rules_wrote_is_read_by_the_rules_of_today() -> None:
     older = {"rules_version": "old", "fingerprint": "f" * 16, "template": "old", "exception.type": "Old"}
     leaking = document | older | {"body": "boom 17", "attributes": {"password": "x"}}
 
-    (again,) = lines(REPLAY.process(frame([orjson.dumps(leaking)])).archive)
+    (again,) = lines(result_of(REPLAY, frame([orjson.dumps(leaking)])).archive)
 
     assert again == document | {"attributes": {"password": "<secret>"}}
 
@@ -435,8 +441,8 @@ def test_any_bytes_that_are_archived_replay_to_the_same(payloads: list[bytes]) -
 def test_where_a_frame_ends_does_not_matter(payloads: list[bytes], border: int) -> None:
     records = [RawRecord(str(100 + index), NOON, payload) for index, payload in enumerate(payloads)]
 
-    whole = LIVE.process(encode_frame(ORIGIN, records))
-    parts = [LIVE.process(encode_frame(ORIGIN, part)) for part in (records[:border], records[border:])]
+    whole = result_of(LIVE, encode_frame(ORIGIN, records))
+    parts = [result_of(LIVE, encode_frame(ORIGIN, part)) for part in (records[:border], records[border:])]
 
     assert lines(whole.archive) == [line for part in parts for line in lines(part.archive)]
     assert by_id(lines(whole.dead_letters)) == by_id([line for part in parts for line in lines(part.dead_letters)])
@@ -455,3 +461,20 @@ def groups(*results: IngestResult) -> dict[tuple[str, int, str], ErrorGroup]:
                 key = (second.service, second.second, group.fingerprint)
                 merged[key] = merge_groups(merged[key], group) if key in merged else group
     return merged
+
+
+def test_of_a_frame_of_bombs_under_the_limit_only_a_part_is_held_at_a_time() -> None:
+    line = record("INFO", "x" * 2_000) + b"\n"
+    bomb = gzip.compress(line * 4_000)
+
+    stage = Ingest(SourceSettings(), IngestSettings(), REDACTOR, RULES)
+
+    results = list(stage.process(frame([bomb] * 4)))
+
+    assert len(results) > 2
+    assert all(sum(map(len, result.archive)) < 16_000_000 for result in results)
+    assert not any(result.receipts or result.seconds for result in results[:-1])
+    (receipt,) = lines(results[-1].receipts)
+    assert (
+        receipt["archived"] == sum(len(chunk_lines(chunk)) for result in results for chunk in result.archive) == 16_000
+    )

@@ -48,16 +48,16 @@ class IngestFunction(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyp
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Row | tuple[OutputTag, bytes]]:
         """Process one frame."""
         del ctx
-        result = self._ingest.process(value)
-        for tag, chunks in (
-            (ARCHIVE, result.archive),
-            (RECEIPTS, result.receipts),
-            (DEAD_LETTERS, result.dead_letters),
-        ):
-            for chunk in chunks:
-                yield tag, chunk
-        for second in result.seconds:
-            yield keyed(second.service, second)
+        for result in self._ingest.process(value):
+            for tag, chunks in (
+                (ARCHIVE, result.archive),
+                (RECEIPTS, result.receipts),
+                (DEAD_LETTERS, result.dead_letters),
+            ):
+                for chunk in chunks:
+                    yield tag, chunk
+            for second in result.seconds:
+                yield keyed(second.service, second)
 
 
 def _settle_garbage() -> None:
