@@ -36,7 +36,10 @@ _ARRIVAL, _SEVERITY = itemgetter("arrival_time"), itemgetter("severity_text")
 
 
 class IngestResult(NamedTuple):
-    """What a frame, or a part of a very large one, becomes: chunks of `LogDocument`, `Receipt` and `DeadLetter` lines, and the error groups."""
+    """What a frame, or a part of a very large one, becomes.
+
+    Chunks of `LogDocument`, `Receipt` and `DeadLetter` lines, and the error groups.
+    """
 
     archive: list[bytes]
     receipts: list[bytes]

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import boto3
 import typer
@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress
 
-from jobs.log_insight.settings import load_settings
+from jobs.log_insight.settings import AwsSettings, load_settings
 from local.generator.failures import FAILURES, FailureKind
 from local.generator.manifest import Manifest
 from local.generator.send import KinesisStream, LineFile, NotSentError, Target, send
@@ -51,7 +51,7 @@ def generate(  # noqa: PLR0917 - Typer calls it by name
 
     The ledger says what was sent and what is to become of it: records, log lines, dead letters, and each failure with
     the time it began. It goes to --manifest, and with `--to kinesis` to standard output too. Exit code 0: all was
-    sent; 1: Kinesis did not take it; 2: an option or a setting is wrong.
+    sent; 1: Kinesis did not take it, or a file cannot be written; 2: an option or a setting is wrong.
 
     Examples:
 
@@ -85,14 +85,19 @@ def generate(  # noqa: PLR0917 - Typer calls it by name
     try:
         with _target(to, seed) as target, _progress(records) as progress:
             ledger = send(story, target, paced=is_paced, progress=progress)
+        if to == KINESIS:
+            typer.echo(ledger.model_dump_json())
+        if manifest is not None:
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            manifest.write_text(ledger.model_dump_json(indent=2) + "\n")
     except (NotSentError, BotoCoreError, ClientError) as error:
         typer.echo(f"not sent: {error}", err=True)
         raise typer.Exit(1) from None
-    if manifest is not None:
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        manifest.write_text(ledger.model_dump_json(indent=2) + "\n")
-    if to == KINESIS:
-        typer.echo(ledger.model_dump_json())
+    except BrokenPipeError:
+        raise  # `| head` has read enough: Typer ends without a word
+    except OSError as error:
+        typer.echo(f"not written: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _chosen(text: str, known: tuple[N, ...], what: str) -> tuple[N, ...]:
@@ -120,14 +125,20 @@ def _of_services(kinds: tuple[FailureKind, ...], services: tuple[Service, ...], 
 def _target(to: str, seed: int) -> Iterator[Target]:
     if to == KINESIS:
         settings = load_settings()
-        client = boto3.client("kinesis", region_name=settings.aws.region, endpoint_url=settings.aws.endpoint)
-        yield KinesisStream(client, settings.source.kinesis.stream, seed)
+        yield KinesisStream(_kinesis(settings.aws), settings.source.kinesis.stream, seed)
     elif to == STDOUT:
         yield LineFile(sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
         with Path(to).open("wb") as stream:
             yield LineFile(stream)
+
+
+def _kinesis(aws: AwsSettings) -> Any:
+    try:
+        return boto3.client("kinesis", region_name=aws.region, endpoint_url=aws.endpoint)
+    except ValueError as error:  # boto3's word for an endpoint, which AWS_ENDPOINT_URL may also give
+        raise NotSentError(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pyflink.common import Configuration
 from pyflink.datastream import RuntimeExecutionMode, StreamExecutionEnvironment
 
-from jobs.log_insight.settings import Settings, SettingsError, load_secrets, load_settings
+from jobs.log_insight.settings import Settings, SettingsError, index_credentials, load_secrets, load_settings
 from jobs.log_insight.topology import build
 from udfs.operators.notify import webhook_urls
 
@@ -31,8 +31,10 @@ CACHED_MAP_ENTRIES = 4
 def main() -> None:
     """Build the job from the environment's settings and submit it; a wrong setting ends with exit code 2."""
     try:
-        settings = load_settings()
-        webhook_urls(settings, load_secrets())  # a channel without a webhook stops the start, not the first alert
+        settings, secrets = load_settings(), load_secrets()
+        # What is missing stops the start, not the first alert.
+        webhook_urls(settings, secrets)
+        index_credentials(settings.index, secrets)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None

@@ -8,7 +8,7 @@ import orjson
 from opensearchpy import AsyncOpenSearch, OpenSearch
 from opensearchpy.exceptions import SerializationError, TransportError
 
-from jobs.log_insight.settings import IndexSettings, Secrets
+from jobs.log_insight.settings import IndexSettings, Secrets, index_credentials
 from udfs.index import RefusedError, UnavailableError, is_fault_of_the_document
 
 TEMPLATES = ("logs", "incidents", "alert-ledger")
@@ -104,8 +104,8 @@ def _client_options(settings: IndexSettings, secrets: Secrets) -> dict[str, Any]
         "timeout": settings.request_timeout_seconds,
         "max_retries": 0,
     }
-    if settings.user is not None and secrets.opensearch_password is not None:
-        options["http_auth"] = (settings.user, secrets.opensearch_password.get_secret_value())
+    if (credentials := index_credentials(settings, secrets)) is not None:
+        options["http_auth"] = credentials
     return options
 
 

@@ -8,21 +8,38 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, get_origin
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, TypeVar, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
+from jobs.log_insight.setting_types import (
+    CREDENTIALS,
+    Endpoint,
+    IndexPrefix,
+    Name,
+    ReadableFile,
+    S3OrLocalPath,
+    Seconds,
+    TimeZone,
+)
+
 PREFIX = "CALI_"
 SECRETS_DIR_VARIABLE = "CALI_SECRETS_DIR"
-
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -31,22 +48,15 @@ class SettingsError(Exception):
     """A setting is wrong. The message names each variable, what is wrong with it and an example that would do."""
 
 
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{name!r} is not an IANA time zone") from error
-    return name
-
-
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
-Seconds = Annotated[float, Field(gt=0)]
+def _misfit(problem: str, example: str) -> PydanticCustomError:
+    """Return the error of a value that another setting rules out, with an example in place of the field's own."""
+    return PydanticCustomError("misfit", "{problem}", {"problem": problem, "example": example})
 
 
 class Section(BaseModel):
     """One nested group of settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SourceKind(StrEnum):
@@ -83,20 +93,24 @@ class StopPosition(StrEnum):
 class KinesisSettings(Section):
     """The Kinesis source. Names follow the options of Apache's connector."""
 
-    stream: str = Field("cali-logs", description="Name of the data stream.", examples=["cali-logs"])
+    stream: Name = Field("cali-logs", description="Name of the data stream.", examples=["cali-logs"])
     initial_position: InitialPosition = Field(
         InitialPosition.LATEST, description="Where to start when there is no checkpoint.", examples=["TRIM_HORIZON"]
     )
-    initial_timestamp: datetime | None = Field(
+    initial_timestamp: AwareDatetime | None = Field(
         None,
+        validate_default=True,
         description="Start of AT_TIMESTAMP, ISO-8601 with a zone.",
         examples=["2026-11-22T09:00:00Z"],
     )
     stop_position: StopPosition = Field(
         StopPosition.NEVER, description="Where to end; `never` is a streaming job.", examples=["now"]
     )
-    stop_timestamp: datetime | None = Field(
-        None, description="End of stop position `timestamp`, ISO-8601 with a zone.", examples=["2026-11-22T10:00:00Z"]
+    stop_timestamp: AwareDatetime | None = Field(
+        None,
+        validate_default=True,
+        description="End of stop position `timestamp`, ISO-8601 with a zone.",
+        examples=["2026-11-22T10:00:00Z"],
     )
     poll_interval_ms: int = Field(
         250, ge=10, description="Pause between two reads of a shard, milliseconds.", examples=["250"]
@@ -105,25 +119,35 @@ class KinesisSettings(Section):
         10_000, ge=100, description="Pause between two listings of the shards, milliseconds.", examples=["10000"]
     )
 
-    @model_validator(mode="after")
-    def _timestamps_are_there(self) -> Self:
-        if self.initial_position is InitialPosition.AT_TIMESTAMP and self.initial_timestamp is None:
-            raise ValueError("initial_position AT_TIMESTAMP needs initial_timestamp, e.g. 2026-11-22T09:00:00Z")
-        if self.stop_position is StopPosition.TIMESTAMP and self.stop_timestamp is None:
-            raise ValueError("stop_position timestamp needs stop_timestamp, e.g. 2026-11-22T10:00:00Z")
-        for name in ("initial_timestamp", "stop_timestamp"):
-            value = getattr(self, name)
-            if value is not None and value.tzinfo is None:
-                raise ValueError(f"{name} needs a zone, e.g. 2026-11-22T09:00:00Z")
-        return self
+    @field_validator("initial_timestamp", "stop_timestamp")
+    @classmethod
+    def _goes_with_its_position(cls, time: AwareDatetime | None, info: ValidationInfo) -> AwareDatetime | None:
+        is_start = info.field_name == "initial_timestamp"
+        name = "initial_position" if is_start else "stop_position"
+        needed_by = InitialPosition.AT_TIMESTAMP if is_start else StopPosition.TIMESTAMP
+        position = info.data.get(name)  # None where the position itself is wrong
+        if time is None and position is needed_by:
+            raise ValueError(f"not set, and {name} {needed_by} needs it")
+        if time is not None and position not in {None, needed_by}:
+            raise _misfit(f"goes with {name} {needed_by} only", f"{name} {needed_by}")
+        return time
+
+    @field_validator("stop_timestamp")
+    @classmethod
+    def _is_after_the_start(cls, stop: AwareDatetime | None, info: ValidationInfo) -> AwareDatetime | None:
+        start = info.data.get("initial_timestamp")
+        if start is not None and stop is not None and stop <= start:
+            raise ValueError(f"not after initial_timestamp {start.isoformat()}")
+        return stop
 
 
 class SourceSettings(Section):
     """What the job reads."""
 
     kind: SourceKind = Field(SourceKind.KINESIS, description="Which source to read.", examples=["kinesis"])
-    path: str | None = Field(
+    path: S3OrLocalPath | None = Field(
         None,
+        validate_default=True,
         description="Folder or file of the sources `s3` and `file`.",
         examples=["s3://cali-archive/logs/dt=2026-11-22/"],
     )
@@ -138,13 +162,27 @@ class SourceSettings(Section):
     )
     kinesis: KinesisSettings = Field(default_factory=KinesisSettings, description="The Kinesis source.")
 
-    @model_validator(mode="after")
-    def _path_is_there(self) -> Self:
-        if self.kind is not SourceKind.KINESIS and not self.path:
-            raise ValueError(f"source kind {self.kind} needs path, e.g. s3://cali-archive/logs/")
-        if self.kind is SourceKind.KINESIS and self.content is Content.ARCHIVE:
-            raise ValueError("content archive goes with the sources s3 and file only, e.g. records")
-        return self
+    @field_validator("path")
+    @classmethod
+    def _path_goes_with_the_kind(cls, path: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("kind")  # None where the kind itself is wrong
+        if kind is None or kind is SourceKind.KINESIS:
+            return path
+        form, example = (
+            ("an s3://", "s3://cali-archive/logs/") if kind is SourceKind.S3 else ("a local", "/var/log/shop/")
+        )
+        if path is None:
+            raise _misfit(f"not set, and source kind {kind} needs it", example)
+        if path.startswith("s3://") != (kind is SourceKind.S3):
+            raise _misfit(f"source kind {kind} needs {form} path", example)
+        return path
+
+    @field_validator("content")
+    @classmethod
+    def _content_goes_with_the_kind(cls, content: Content, info: ValidationInfo) -> Content:
+        if content is Content.ARCHIVE and info.data.get("kind") is SourceKind.KINESIS:
+            raise _misfit("goes with the source kinds s3 and file only", Content.RECORDS)
+        return content
 
     @property
     def is_bounded(self) -> bool:
@@ -155,10 +193,17 @@ class SourceSettings(Section):
 class AwsSettings(Section):
     """Access to AWS. Credentials come from the SDKs' own chain."""
 
-    region: str = Field("ap-northeast-2", description="Region of stream and buckets.", examples=["ap-northeast-2"])
-    endpoint: str | None = Field(
+    region: Name = Field("ap-northeast-2", description="Region of stream and buckets.", examples=["ap-northeast-2"])
+    endpoint: Endpoint | None = Field(
         None, description="Endpoint instead of AWS's own, for tests.", examples=["http://127.0.0.1:5000"]
     )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _has_a_host_for_the_sdks(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and "_" in endpoint.split("/")[2]:
+            raise ValueError("the AWS SDKs take no underscore in a host")
+        return endpoint
 
 
 class IngestSettings(Section):
@@ -177,7 +222,7 @@ class IngestSettings(Section):
         100_000, ge=1, description="A record with more lines is a dead letter as a whole.", examples=["100000"]
     )
     time_zone: TimeZone = Field("UTC", description="Zone of times that carry none.", examples=["Asia/Seoul"])
-    service_time_zones: dict[str, TimeZone] = Field(
+    service_time_zones: dict[Name, TimeZone] = Field(
         default_factory=dict,
         description="Zone by service, where it differs, JSON.",
         examples=['{"payment-api": "Asia/Seoul"}'],
@@ -211,8 +256,8 @@ class TrackSettings(Section):
 class GateSettings(Section):
     """Who is told, and what may be spent."""
 
-    default_channel: str = Field("alerts", description="Channel of services without a route.", examples=["alerts"])
-    routes: dict[str, str] = Field(
+    default_channel: Name = Field("alerts", description="Channel of services without a route.", examples=["alerts"])
+    routes: dict[Name, Name] = Field(
         default_factory=dict,
         description="Channel by service, JSON.",
         examples=['{"payment-api": "payments"}'],
@@ -227,8 +272,8 @@ class AnalyzeSettings(Section):
     """Retrieval and analysis."""
 
     timeout_seconds: Seconds = Field(20.0, description="An analysis that takes longer is given up.", examples=["20"])
-    model: str = Field("gpt-4o", description="OpenAI model, used when there is an API key.", examples=["gpt-4o"])
-    base_url: str | None = Field(
+    model: Name = Field("gpt-4o", description="OpenAI model, used when there is an API key.", examples=["gpt-4o"])
+    base_url: Endpoint | None = Field(
         None, description="OpenAI-compatible endpoint instead of OpenAI's own.", examples=["http://127.0.0.1:9000/v1"]
     )
     retrieval_timeout_seconds: Seconds = Field(
@@ -247,8 +292,8 @@ class AnalyzeSettings(Section):
 class MilvusSettings(Section):
     """The knowledge base."""
 
-    uri: str = Field("http://127.0.0.1:19530", description="Milvus endpoint.", examples=["http://milvus:19530"])
-    collection: str = Field("cali_knowledge", description="Collection or alias.", examples=["cali_knowledge"])
+    uri: Endpoint = Field("http://127.0.0.1:19530", description="Milvus endpoint.", examples=["http://milvus:19530"])
+    collection: Name = Field("cali_knowledge", description="Collection or alias.", examples=["cali_knowledge"])
 
 
 class Language(StrEnum):
@@ -279,9 +324,11 @@ class NotifySettings(Section):
 class IndexSettings(Section):
     """OpenSearch."""
 
-    url: str = Field("http://127.0.0.1:9200", description="OpenSearch endpoint.", examples=["https://search:9200"])
-    user: str | None = Field(None, description="User for basic authentication.", examples=["cali"])
-    prefix: str = Field("", description="In front of every index name, to keep a replay apart.", examples=["replay-1-"])
+    url: Endpoint = Field("http://127.0.0.1:9200", description="OpenSearch endpoint.", examples=["https://search:9200"])
+    user: Name | None = Field(None, description="User for basic authentication.", examples=["cali"])
+    prefix: IndexPrefix = Field(
+        "", description="In front of every index name, to keep a replay apart.", examples=["replay-1-"]
+    )
     max_hold_seconds: Seconds = Field(
         3.0,
         description="A batch not accepted for longer goes to the backlog; alerts wait so long when OpenSearch fails.",
@@ -293,12 +340,16 @@ class IndexSettings(Section):
 class StoreSettings(Section):
     """Where archive, receipts, dead letters and backlog are written. `s3://…` or a local path."""
 
-    archive: str = Field("s3://cali-archive/logs", description="Archive lines.", examples=["s3://cali-archive/logs"])
-    receipts: str = Field(
+    archive: S3OrLocalPath = Field(
+        "s3://cali-archive/logs", description="Archive lines.", examples=["s3://cali-archive/logs"]
+    )
+    receipts: S3OrLocalPath = Field(
         "s3://cali-archive/receipts", description="Receipts of batches.", examples=["s3://cali-archive/receipts"]
     )
-    dead_letters: str = Field("s3://cali-dlq/dlq", description="Dead letters.", examples=["s3://cali-dlq/dlq"])
-    index_backlog: str = Field(
+    dead_letters: S3OrLocalPath = Field(
+        "s3://cali-dlq/dlq", description="Dead letters.", examples=["s3://cali-dlq/dlq"]
+    )
+    index_backlog: S3OrLocalPath = Field(
         "s3://cali-archive/index-backlog",
         description="Chunks that OpenSearch did not accept.",
         examples=["s3://cali-archive/index-backlog"],
@@ -311,7 +362,7 @@ class StoreSettings(Section):
 class FlinkSettings(Section):
     """The job's own knobs; cluster settings belong to Flink's configuration."""
 
-    job_name: str = Field("log_insight", description="Name in the Flink UI.", examples=["log_insight"])
+    job_name: Name = Field("log_insight", description="Name in the Flink UI.", examples=["log_insight"])
     parallelism: int | None = Field(
         None, ge=1, description="Parallelism; Flink's own default when unset.", examples=["2"]
     )
@@ -321,7 +372,7 @@ class FlinkSettings(Section):
         description="Checkpoint interval, milliseconds; each makes one file a sink and slot.",
         examples=["60000"],
     )
-    connectors_jar: str | None = Field(
+    connectors_jar: ReadableFile | None = Field(
         None,
         description="The connectors jar, where it is not in Flink's lib folder.",
         examples=["connectors/target/cali-connectors.jar"],
@@ -333,7 +384,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
 
-    environment: str = Field("dev", description="Name of the environment; part of incident ids.", examples=["prod"])
+    environment: Name = Field("dev", description="Name of the environment; part of incident ids.", examples=["prod"])
     source: SourceSettings = Field(default_factory=SourceSettings, description="What the job reads.")
     aws: AwsSettings = Field(default_factory=AwsSettings, description="Access to AWS.")
     ingest: IngestSettings = Field(default_factory=IngestSettings, description="How records are read.")
@@ -391,6 +442,22 @@ def load_secrets() -> Secrets:
     return _load(Secrets, _secrets_dir=folder)
 
 
+def index_credentials(settings: IndexSettings, secrets: Secrets) -> tuple[str, str] | None:
+    """Return user and password for OpenSearch, or None without both.
+
+    Raises:
+        SettingsError: one of them is missing.
+    """
+    password = secrets.opensearch_password
+    if settings.user is None and password is None:
+        return None
+    if password is None:
+        raise SettingsError("CALI_OPENSEARCH_PASSWORD: not set, and CALI_INDEX__USER needs it; example: …")
+    if settings.user is None:
+        raise SettingsError("CALI_INDEX__USER: not set, and CALI_OPENSEARCH_PASSWORD needs it; example: cali")
+    return settings.user, password.get_secret_value()
+
+
 def variable_name(location: Iterable[int | str]) -> str:
     """Return the environment variable of a setting, e.g. `CALI_SOURCE__KIND` for `("source", "kind")`."""
     return PREFIX + "__".join(str(part) for part in location).upper()
@@ -409,7 +476,7 @@ def _load(model: type[S], **options: Any) -> S:
     try:
         return model(**options)
     except ValidationError as error:
-        lines = [_explain(model, problem) for problem in error.errors(include_url=False, include_context=False)]
+        lines = [_explain(model, problem) for problem in error.errors(include_url=False)]
         raise SettingsError("\n".join(lines)) from None
     except SourceError as error:
         # pydantic-settings names the field that is not JSON, but neither the variable nor what would do.
@@ -421,20 +488,34 @@ def _explain(model: type[BaseModel], problem: ErrorDetails) -> str:
     fields = dict(describe(model))
     known = next((path for path in fields if path == tuple(location[: len(path)])), None)
     name = variable_name(known or location)
-    value = "" if model is Secrets or isinstance(problem["input"], dict | BaseModel) else f"{problem['input']!r}: "
+    is_secret = model is Secrets or problem["type"] == CREDENTIALS
+    # None: the variable is not set, and another one needs it.
+    value = "" if is_secret or isinstance(problem["input"], dict | None) else f"{problem['input']!r}: "
     message = problem["msg"].removeprefix("Value error, ")
     if known is None:
         return f"{name}: {value}{message}"
-    return f"{name}: {value}{message}; example: {fields[known].examples[0]}"  # type: ignore[index]
+    example = problem.get("ctx", {}).get("example", fields[known].examples[0])  # type: ignore[index]
+    return f"{name}: {value}{message}; example: {example}"
 
 
 def _explain_source_error(model: type[BaseModel], message: str) -> str:
+    given = {**_secret_files(), **os.environ}
     for location, field in describe(model):
         name = variable_name(location)
+        section = variable_name(location[:1])
+        example = field.examples[0]  # type: ignore[index]
         is_mapping = field.annotation is not None and get_origin(field.annotation) is dict
-        if is_mapping and name in os.environ and not _is_json(os.environ[name]):
-            return f"{name}: not a JSON object; example: {field.examples[0]}"  # type: ignore[index]
+        if is_mapping and name in given and not _is_json(given[name]):
+            return f"{name}: not a JSON object; example: {example}"
+        if section != name and section in given and not _is_json(given[section]):
+            return f"{section}: not a JSON object; example: {name}={example}"
     return message
+
+
+def _secret_files() -> dict[str, str]:
+    folder = os.environ.get(SECRETS_DIR_VARIABLE)
+    files = [path for path in Path(folder).iterdir() if path.is_file()] if folder else []
+    return {path.name.upper(): path.read_text(errors="replace") for path in files}
 
 
 def _is_json(text: str) -> bool:

@@ -2,16 +2,20 @@
 
 import json
 import os
+import re
 
+import cloudpickle
 import pytest
 from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.log_insight.settings import (
+    IndexSettings,
     Secrets,
     Settings,
     SettingsError,
     describe,
+    index_credentials,
     load_secrets,
     load_settings,
     variable_name,
@@ -24,29 +28,259 @@ def clean_environment(monkeypatch):
         monkeypatch.delenv(name)
 
 
+def refusal(monkeypatch, variables):
+    """Return what is said of these variables."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as failure:
+        load_settings()
+    return str(failure.value)
+
+
+ENDPOINTS = ("CALI_AWS__ENDPOINT", "CALI_ANALYZE__BASE_URL", "CALI_MILVUS__URI", "CALI_INDEX__URL")
+STORES = tuple(f"CALI_STORE__{name}" for name in ("ARCHIVE", "RECEIPTS", "DEAD_LETTERS", "INDEX_BACKLOG"))
+NAMES = (
+    "CALI_ENVIRONMENT",
+    "CALI_SOURCE__KINESIS__STREAM",
+    "CALI_AWS__REGION",
+    "CALI_GATE__DEFAULT_CHANNEL",
+    "CALI_ANALYZE__MODEL",
+    "CALI_MILVUS__COLLECTION",
+    "CALI_INDEX__USER",
+    "CALI_FLINK__JOB_NAME",
+)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "problem", "example"),
     [
-        ("CALI_SOURCE__KIND", "kafka", "'kinesis', 's3' or 'file'", "example: kinesis"),
-        ("CALI_SOURCE__KIND", "s3", "needs path", "s3://"),
-        ("CALI_SOURCE__KINESIS__INITIAL_POSITION", "AT_TIMESTAMP", "needs initial_timestamp", "2026-"),
-        ("CALI_SOURCE__KINESIS__STOP_TIMESTAMP", "yesterday", "datetime", "example: 2026-"),
-        ("CALI_INGEST__MAX_LINE_BYTES", "-1", "greater than or equal to 1024", "example: 262144"),
-        ("CALI_INGEST__TIME_ZONE", "Mars", "not an IANA time zone", "example: Asia/Seoul"),
-        ("CALI_INGEST__SERVICE_TIME_ZONES", '{"a": "Mars"}', "not an IANA time zone", "Asia/Seoul"),
+        ("CALI_SOURCE__KIND", "kafka", "'kinesis', 's3' or 'file'", "kinesis"),
+        ("CALI_SOURCE", "{bad", "not a JSON object", "CALI_SOURCE__KIND=kinesis"),
+        ("CALI_SOURCE__KINESIS__STOP_TIMESTAMP", "yesterday", "datetime", "2026-"),
+        ("CALI_SOURCE__KINESIS__INITIAL_TIMESTAMP", "2026-11-22T09:00:00", "timezone", "2026-11-22T09:00:00Z"),
+        ("CALI_INGEST__MAX_LINE_BYTES", "-1", "greater than or equal to 1024", "262144"),
+        ("CALI_INGEST__TIME_ZONE", "Mars", "not an IANA time zone", "Asia/Seoul"),
+        ("CALI_INGEST__TIME_ZONE", "Asia", "not an IANA time zone", "Asia/Seoul"),
+        ("CALI_INGEST__SERVICE_TIME_ZONES", '{"a": "Mars"}', "not an IANA time zone", '{"payment-api"'),
+        ("CALI_INGEST__SERVICE_TIME_ZONES", '{" ": "UTC"}', "empty, or spaces around it", '{"payment-api"'),
         ("CALI_GATE__ROUTES", "{bad", "not a JSON object", '{"payment-api"'),
-        ("CALI_NOTIFY__LANGUAGE", "fr", "'en' or 'ko'", "example: ko"),
+        ("CALI_GATE__ROUTES", '{"payment-api": ""}', "empty, or spaces around it", '{"payment-api"'),
+        ("CALI_NOTIFY__LANGUAGE", "fr", "'en' or 'ko'", "ko"),
+        ("CALI_NOTIFY__MAX_BACKOFF_SECONDS", "inf", "finite number", "60"),
+        ("CALI_NOTIFY__ANALYSIS_WAIT_SECONDS", "inf", "finite number", "1.0"),
+        ("CALI_ANALYZE__SIMILARITY_THRESHOLD", "nan", "finite number", "0.5"),
+        ("CALI_AWS__ENDPOINT", "http://my_moto:5000", "underscore", "http://127.0.0.1:5000"),
+        ("CALI_FLINK__CONNECTORS_JAR", "/nowhere/at-all.jar", "No such file", "connectors/target/cali-connectors.jar"),
+        ("CALI_FLINK__CONNECTORS_JAR", "/", "Is a directory", "connectors/target/cali-connectors.jar"),
         ("CALI_SOURCE__KNID", "s3", "no such setting", "CALI_SOURCE__KIND"),
+        *((name, value, "empty, or spaces around it", "") for name in NAMES for value in ("", " ", "x ", "\tx", "x\n")),
     ],
 )
 def test_a_wrong_value_names_the_variable_the_problem_and_an_example(monkeypatch, variable, value, problem, example):
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError) as failure:
-        load_settings()
-    message = str(failure.value)
-    assert variable in message or variable.rpartition("__")[0] in message
+    message = refusal(monkeypatch, {variable: value})
+    assert message.startswith(f"{variable}: ")
     assert problem in message
-    assert example in message
+    assert re.search(rf"example( of a close one)?: {re.escape(example)}", message)
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("variable", ENDPOINTS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "search:9200",
+        "//search:9200",
+        "http:/search",
+        "http://",
+        "http://:9200",
+        "http:///search",
+        "http://search:",
+        "http://search:port",
+        "http://search:0",
+        "http://search:65536",
+        "http://search:-1",
+        "http://sear ch",
+        " http://search",
+        "http://search\n",
+        "http://a..b",
+        "http://[::1",
+        "ftp://search",
+        "tcp://milvus:19530",
+        "unix:/run/milvus.sock",
+        "./milvus.db",
+    ],
+)
+def test_a_malformed_url_is_refused(monkeypatch, variable, url):
+    message = refusal(monkeypatch, {variable: url})
+    assert message.startswith(f"{variable}: {url!r}: not http:// or https:// with a host")
+    assert "; example: http" in message
+
+
+@pytest.mark.parametrize("variable", ENDPOINTS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9",
+        "https://search.example.com",
+        "https://search.example.com./",
+        "http://localhost:65535/v1/",
+        "http://[::1]:5000",
+        "https://kinesis.ap-northeast-2.amazonaws.com",
+    ],
+)
+def test_a_url_with_a_host_is_accepted(monkeypatch, variable, url):
+    monkeypatch.setenv(variable, url)
+    assert load_settings()
+
+
+@pytest.mark.parametrize("variable", ENDPOINTS)
+@pytest.mark.parametrize("url", ["http://ann:hunter2@search:9200", "htp:/ann:hunter2@search", "ann:hunter2@search"])
+def test_credentials_in_a_url_are_refused_and_not_repeated(monkeypatch, variable, url):
+    message = refusal(monkeypatch, {variable: url})
+    assert message.startswith(f"{variable}: ")
+    assert "credentials" in message
+    assert "ann" not in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("variable", ["CALI_SOURCE__PATH", *STORES])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        " ",
+        "s3:",
+        "s3:/bucket",
+        "s3://",
+        "s3:///logs",
+        "s3://UPPER_bucket",
+        "s3://my_bucket/logs",
+        "s3://ab/logs",
+        "s3://-ab/logs",
+        f"s3://{'a' * 64}/logs",
+        "s3://bucket/logs ",
+        "S3://bucket/logs",
+        "s3a://bucket/logs",
+        "http://bucket/logs",
+        "file:logs",
+    ],
+)
+def test_a_path_that_is_neither_of_s3_nor_local_is_refused(monkeypatch, variable, path):
+    message = refusal(monkeypatch, {variable: path})
+    assert message.startswith(f"{variable}: {path!r}: ")
+    assert "; example: s3://cali-" in message
+
+
+@pytest.mark.parametrize("variable", ["CALI_SOURCE__PATH", *STORES])
+@pytest.mark.parametrize(
+    "path",
+    ["s3://bucket", "s3://prod.cali-archive/logs/dt=2026-11-22/", "/var/log/a:b", "logs", "./a b", "file:///var/log"],
+)
+def test_a_path_of_s3_or_a_local_one_is_accepted(monkeypatch, variable, path):
+    monkeypatch.setenv(variable, path)
+    assert load_settings()
+
+
+@pytest.mark.parametrize("prefix", ["Replay-", "-replay", "_replay", "+replay", "re play", "re*", "re/play", "a" * 201])
+def test_a_prefix_that_no_index_may_begin_with_is_refused(monkeypatch, prefix):
+    message = refusal(monkeypatch, {"CALI_INDEX__PREFIX": prefix})
+    assert message.startswith(f"CALI_INDEX__PREFIX: {prefix!r}: ")
+    assert message.endswith("; example: replay-1-")
+
+
+@pytest.mark.parametrize("prefix", ["", "replay-1-", "1.a_b-", ".hidden-"])
+def test_a_prefix_that_an_index_may_begin_with_is_accepted(monkeypatch, prefix):
+    monkeypatch.setenv("CALI_INDEX__PREFIX", prefix)
+    assert load_settings().index.prefix == prefix
+
+
+NINE, TEN = "2026-11-22T09:00:00Z", "2026-11-22T10:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("section", "variables", "culprit", "problem", "example"),
+    [
+        ("SOURCE", {"KIND": "s3"}, "PATH", "not set, and source kind s3 needs it", "s3://"),
+        ("SOURCE", {"KIND": "file"}, "PATH", "not set, and source kind file needs it", "/var/log/"),
+        ("SOURCE", {"KIND": "s3", "PATH": "/logs"}, "PATH", "'/logs': source kind s3 needs an s3:// path", "s3://"),
+        ("SOURCE", {"KIND": "file", "PATH": "s3://abc"}, "PATH", "kind file needs a local path", "/var/log/"),
+        ("SOURCE", {"CONTENT": "archive"}, "CONTENT", "goes with the source kinds s3 and file only", "records"),
+        ("SOURCE__KINESIS", {"INITIAL_POSITION": "AT_TIMESTAMP"}, "INITIAL_TIMESTAMP", "not set", NINE),
+        ("SOURCE__KINESIS", {"STOP_POSITION": "timestamp"}, "STOP_TIMESTAMP", "not set", TEN),
+        ("SOURCE__KINESIS", {"INITIAL_TIMESTAMP": NINE}, "INITIAL_TIMESTAMP", "initial_position AT_TIMESTAMP only", ""),
+        ("SOURCE__KINESIS", {"STOP_TIMESTAMP": NINE}, "STOP_TIMESTAMP", "goes with stop_position timestamp only", ""),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told_of_the_one_to_change(
+    monkeypatch, section, variables, culprit, *, problem, example
+):
+    message = refusal(monkeypatch, {f"CALI_{section}__{name}": value for name, value in variables.items()})
+    assert message.startswith(f"CALI_{section}__{culprit}: ")
+    assert problem in message
+    assert f"; example: {example}" in message
+    assert "\n" not in message
+
+
+def set_stretch(monkeypatch, initial, stop):
+    monkeypatch.setenv("CALI_SOURCE__KINESIS__INITIAL_POSITION", "AT_TIMESTAMP")
+    monkeypatch.setenv("CALI_SOURCE__KINESIS__INITIAL_TIMESTAMP", initial)
+    monkeypatch.setenv("CALI_SOURCE__KINESIS__STOP_POSITION", "timestamp")
+    monkeypatch.setenv("CALI_SOURCE__KINESIS__STOP_TIMESTAMP", stop)
+
+
+@pytest.mark.parametrize("initial", [TEN, NINE, "2026-11-22T18:30:00+09:00"])
+def test_a_stretch_of_the_stream_that_ends_before_it_begins_is_refused(monkeypatch, initial):
+    set_stretch(monkeypatch, initial, NINE)
+    message = refusal(monkeypatch, {})
+    assert message.startswith("CALI_SOURCE__KINESIS__STOP_TIMESTAMP: ")
+    assert "not after initial_timestamp" in message
+    assert f"; example: {TEN}" in message
+
+
+def test_a_stretch_of_the_stream_is_compared_across_zones(monkeypatch):
+    set_stretch(monkeypatch, "2026-11-22T17:30:00+09:00", NINE)
+    assert load_settings().source.is_bounded
+
+
+def test_every_wrong_setting_is_told_at_once(monkeypatch):
+    message = refusal(monkeypatch, {"CALI_SOURCE__KIND": "s3", "CALI_INDEX__URL": "search", "CALI_ENVIRONMENT": ""})
+    assert [line.partition(":")[0] for line in message.splitlines()] == [
+        "CALI_ENVIRONMENT",
+        "CALI_SOURCE__PATH",
+        "CALI_INDEX__URL",
+    ]
+
+
+COMPANIONS = {
+    "CALI_SOURCE__CONTENT": {"CALI_SOURCE__KIND": "s3", "CALI_SOURCE__PATH": "s3://bucket/"},
+    "CALI_SOURCE__KINESIS__INITIAL_TIMESTAMP": {"CALI_SOURCE__KINESIS__INITIAL_POSITION": "AT_TIMESTAMP"},
+    "CALI_SOURCE__KINESIS__STOP_TIMESTAMP": {"CALI_SOURCE__KINESIS__STOP_POSITION": "timestamp"},
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "example"),
+    [(variable_name(location), field.examples[0]) for location, field in describe(Settings) if field.examples],
+)
+def test_the_example_of_a_setting_would_do(monkeypatch, tmp_path, variable, example):
+    monkeypatch.chdir(tmp_path)
+    jar = tmp_path / "connectors" / "target" / "cali-connectors.jar"
+    jar.parent.mkdir(parents=True)
+    jar.touch()
+    for name, value in ({variable: example} | COMPANIONS.get(variable, {})).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings()
+
+
+def test_settings_that_travelled_are_not_checked_again(monkeypatch, tmp_path):
+    """A worker need not have the client's files."""
+    jar = tmp_path / "connectors.jar"
+    jar.touch()
+    monkeypatch.setenv("CALI_FLINK__CONNECTORS_JAR", str(jar))
+    settings = load_settings()
+    jar.unlink()
+    assert cloudpickle.loads(cloudpickle.dumps(settings)) == settings
 
 
 def test_kubernetes_service_variables_are_not_taken_for_settings(monkeypatch):
@@ -97,3 +331,22 @@ def test_config_masks_secrets_and_tells_where_values_came_from(monkeypatch):
     }
     assert rows["CALI_ENVIRONMENT"]["value"] == "prod"
     assert rows["CALI_SOURCE__KIND"]["source"] == "default"
+
+
+def test_a_malformed_secret_of_a_file_is_named_and_not_repeated(monkeypatch, tmp_path):
+    (tmp_path / "cali_slack_webhook_urls").write_text("hooks-and-a-token")
+    monkeypatch.setenv("CALI_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(SettingsError, match="CALI_SLACK_WEBHOOK_URLS: not a JSON object; example: ") as failure:
+        load_secrets()
+    assert "hooks-and-a-token" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "missing"), [("cali", None, "CALI_OPENSEARCH_PASSWORD"), (None, "x7", "CALI_INDEX__USER")]
+)
+def test_user_and_password_of_the_index_go_together(user, password, missing):
+    with pytest.raises(SettingsError, match=f"^{missing}: not set, .*; example: ") as failure:
+        index_credentials(IndexSettings(user=user), Secrets(opensearch_password=password))
+    assert "x7" not in str(failure.value)
+    assert index_credentials(IndexSettings(), Secrets()) is None
+    assert index_credentials(IndexSettings(user="cali"), Secrets(opensearch_password="x7")) == ("cali", "x7")
