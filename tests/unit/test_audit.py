@@ -4,16 +4,34 @@ from typing import Any
 
 from local.audit import read_alert
 from schemas.alert import Alert, AlertKind
-from tests.unit.test_notify_blocks import RAISED, incident
+from schemas.incident import Incident
+from schemas.log_entry import Severity
 from udfs.ids import alert_id
 from udfs.notify.blocks import Message, render, render_plain
 from udfs.notify.texts import EN
 
+RAISED = 1_763_800_005_000  # 2025-11-22T08:26:45Z
 RECEIVED = RAISED + 1_000
+INCIDENT = Incident(
+    id="00000000000000aa",
+    environment="prod",
+    rules_version="2026-01-01",
+    fingerprint="00000000000000ff",
+    service="payment-api",
+    severity=Severity.ERROR,
+    title="DB Connection timeout",
+    template="DB Connection timeout",
+    started=RAISED // 1000 - 5,
+    first_seen=RAISED - 5_000,
+    last_seen=RAISED - 1_000,
+    count=7,
+    revision=2,
+    exemplars=(),
+)
 
 
 def firing() -> Message:
-    of = incident()
+    of = INCIDENT
     identity = alert_id(of.id, "alerts", AlertKind.FIRING, 0)
     return Message(
         Alert(id=identity, kind=AlertKind.FIRING, channel="alerts", incident=of, interval=0, raised_at=RAISED), None

@@ -69,7 +69,8 @@ def tell(chosen: Options) -> Told:
     manifest = send(Story(chosen), target, paced=False)
     raw = [RawRecord(f"{place:056d}", START_MS, record.data) for place, record in enumerate(target.records)]
     stage = ingest()
-    results = [stage.process(encode_frame("s/0", raw[start : start + 500])) for start in range(0, len(raw), 500)]
+    frames = (encode_frame("s/0", raw[start : start + 500]) for start in range(0, len(raw), 500))
+    results = [result for frame in frames for result in stage.process(frame)]
     documents = [orjson.loads(line) for result in results for chunk in result.archive for line in chunk_lines(chunk)]
     dead = [orjson.loads(line) for result in results for chunk in result.dead_letters for line in chunk_lines(chunk)]
     return Told(target.records, manifest, documents, dead)
@@ -102,7 +103,7 @@ def test_each_hostile_record_becomes_exactly_what_it_says(hostile):
         separators=(",", ":"),
     ).encode()
     record = hostile.make(good)
-    result = ingest().process(encode_frame("s/0", [RawRecord("1", START_MS, record.data)]))
+    (result,) = ingest().process(encode_frame("s/0", [RawRecord("1", START_MS, record.data)]))
     assert sum(len(chunk_lines(chunk)) for chunk in result.archive) == record.lines
     assert sum(len(chunk_lines(chunk)) for chunk in result.dead_letters) == record.dead_letters
     assert result.seconds == []
