@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean lock
+.PHONY: help setup demo test lint java-test clean lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,14 +20,17 @@ setup: ## Set up everything from nothing; does what is missing or has changed, a
 demo: setup ## Run the whole pipeline on this machine, with a story in it, and say what went where.
 	@$(BIN)/cali demo
 
-test: setup lint ## Run every check and every test.
-	$(MVN) --file connectors/pom.xml test
+test: setup ## Run every check and every test.
+	@$(MAKE) --no-print-directory --jobs=2 lint java-test
 	$(BIN)/pytest
 
 lint: setup ## Check style and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+java-test: setup
+	$(MVN) --file connectors/pom.xml test
 
 lock: setup ## Rewrite the lock files for pyproject.toml and requirements/bootstrap.in; pins that still fit stay.
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements/dev.txt

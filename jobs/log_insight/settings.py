@@ -401,7 +401,7 @@ class Settings(BaseSettings):
 class Secrets(BaseSettings):
     """Credentials. Read from the environment, or from files of the same names in `CALI_SECRETS_DIR`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     slack_webhook_url: SecretStr | None = Field(
         None,

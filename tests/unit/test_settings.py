@@ -303,6 +303,11 @@ def test_secrets_come_from_mounted_files(monkeypatch, tmp_path):
     assert key.get_secret_value() == "from-a-file"
 
 
+def test_an_empty_secret_is_none(monkeypatch):
+    monkeypatch.setenv("CALI_OPENAI_API_KEY", "")
+    assert load_secrets().openai_api_key is None
+
+
 def test_a_missing_secrets_folder_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("CALI_SECRETS_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(SettingsError, match="CALI_SECRETS_DIR"):
