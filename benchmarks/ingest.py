@@ -37,7 +37,7 @@ import psutil
 
 from benchmarks.ingest_work import FRAMES_VARIABLE, METER_FOLDER_VARIABLE, Mark, framed, read_marks
 from jobs.log_insight.settings import SourceSettings
-from local.flink import Flink
+from local.flink import MALLOC, Flink
 from local.generator.send import LineFile, send
 from local.generator.story import Options, Shape, Story
 from udfs.frame import RawRecord, encode_frame
@@ -241,7 +241,7 @@ class Contest:
 
 
 def _call(command: list[str], env: Mapping[str, str] | None = None) -> None:
-    everything = {**os.environ, METER_FOLDER_VARIABLE: str(METERS), **(env or {})}
+    everything = {**os.environ, **MALLOC, METER_FOLDER_VARIABLE: str(METERS), **(env or {})}
     ran = subprocess.run(command, cwd=ROOT, env=everything, check=False, capture_output=True, text=True)  # noqa: S603 - our own
     if ran.returncode:
         raise RuntimeError(f"{' '.join(command[:4])} ended with {ran.returncode}:\n{ran.stderr[-2000:]}")

@@ -11,9 +11,11 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from benchmarks.ingest_work import FRAMES_VARIABLE, Meter, kinesis_stage, outputs, read_frames, records_in
+from udfs.worker import settle_garbage
 
 stage = kinesis_stage()
 meter = Meter()
+settle_garbage()
 
 
 class FramePartition(StatefulSourcePartition[bytes, None]):

@@ -17,7 +17,7 @@ from jobs.log_insight.streams import side_output
 from udfs.operators.ingest import ARCHIVE, DEAD_LETTERS, RECEIPTS
 from udfs.operators.type_info import BYTES, KEYED, key_of
 
-#: Flink's own defaults, which suit single records: the cluster is set for batches.
+#: Flink's own defaults, which suit single records: `configuration` is set for batches.
 RECORD_BUNDLE_ELEMENTS = 1_000
 RECORD_BUNDLE_MILLISECONDS = 1_000
 

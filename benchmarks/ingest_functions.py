@@ -23,6 +23,7 @@ from udfs.parameterize import load_parameterize_rules
 from udfs.parse import read_entry
 from udfs.redact import Redactor, load_redact_rules
 from udfs.validate import Validator
+from udfs.worker import settle_garbage
 
 #: How often the per-record function looks at the clock, records.
 _STAMP_EVERY = 256
@@ -60,6 +61,7 @@ class RecordIngest(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
         self._rules = FingerprintRules(load_parameterize_rules())
         self._redactor = Redactor(load_redact_rules())
         self._validator = Validator(self._settings, self._redactor, self._rules.version)
+        settle_garbage()
         self._meter = Meter()
         self._count = 0
 

@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 from benchmarks.ingest_work import Meter, kinesis_stage, outputs, read_frames, records_in
+from udfs.worker import settle_garbage
 
 
 def main() -> None:
     """Process all frames of the given files."""
     stage, meter = kinesis_stage(), Meter()
+    settle_garbage()
     for path in sys.argv[1:]:
         for frame in read_frames(Path(path)):
             meter.start()

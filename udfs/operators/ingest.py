@@ -1,6 +1,5 @@
 """Flink glue of `udfs.ingest`."""
 
-import gc
 from collections.abc import Iterator
 
 from pyflink.common import Row
@@ -12,6 +11,7 @@ from udfs.ingest import Ingest
 from udfs.operators.type_info import BYTES, keyed
 from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
+from udfs.worker import settle_garbage
 
 #: Chunks of `LogDocument` lines, for the archive and for `index`.
 ARCHIVE = OutputTag("archive", BYTES)
@@ -21,9 +21,6 @@ RECEIPTS = OutputTag("receipts", BYTES)
 
 #: Chunks of `DeadLetter` lines.
 DEAD_LETTERS = OutputTag("dead_letters", BYTES)
-
-#: A block of records makes thousands of containers, none in cycles; with Python's 700 they are searched all the time.
-_GARBAGE_THRESHOLD = 50_000
 
 
 class IngestFunction(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
@@ -43,7 +40,7 @@ class IngestFunction(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyp
             Redactor(load_redact_rules()),
             FingerprintRules(load_parameterize_rules()),
         )
-        _settle_garbage()
+        settle_garbage()
 
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Row | tuple[OutputTag, bytes]]:
         """Process one frame."""
@@ -58,10 +55,3 @@ class IngestFunction(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyp
                     yield tag, chunk
             for second in result.seconds:
                 yield keyed(second.service, second)
-
-
-def _settle_garbage() -> None:
-    """Keep the collector from modules and rules, which live as long as the worker: it took a twentieth of the CPU."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD)
