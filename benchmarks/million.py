@@ -28,6 +28,8 @@ from local.stack import Stack
 #: interval and one overflow alert; with ten services and minutes of flood this bounds all of it.
 MAX_ALERTS_PER_SERVICE_AND_MINUTE = 14
 SAMPLE_SECONDS = 2.0
+MAX_GROWTH = 1.5
+SLACK_BYTES = 2_000_000
 
 
 class Watch:
@@ -136,8 +138,17 @@ def main() -> int:
         different = flood(stack, "different", Shape.DIFFERENT_ERRORS, records)
     print(json.dumps([equal, different], indent=2))
     minutes = different["seconds"] / 60 + 1
+    told = equal["alerts"] == equal["analysis_calls"] == 1
     bounded = different["alerts"] <= MAX_ALERTS_PER_SERVICE_AND_MINUTE * 10 * minutes
-    return 0 if equal["alerts"] == equal["analysis_calls"] == 1 and bounded else 1
+    return 0 if told and bounded and _is_flat(equal) and _is_flat(different) else 1
+
+
+def _is_flat(figures: dict[str, Any]) -> bool:
+    """Say whether neither state nor memory grew with the records; the first third includes the start."""
+    return all(
+        figures[name]["last_third"] <= MAX_GROWTH * figures[name]["first_third"] + SLACK_BYTES
+        for name in ("checkpoint_bytes", "python_worker_bytes")
+    )
 
 
 if __name__ == "__main__":

@@ -165,4 +165,7 @@ def _ticker(stack: Stack, console: Console) -> Iterator[None]:
 def _headline(message: Mapping[str, Any]) -> Text:
     """Return an alert's headline as text without markup: it holds words of strangers."""
     clock = time.strftime("%H:%M:%S", time.localtime(message["received_at_ms"] / 1000))
-    return Text(f"{clock}  #{message['channel']}  {message['payload']['blocks'][0]['text']['text']}")
+    payload = message["payload"]
+    # Without blocks it is the plain text that goes out after a refusal.
+    headline = payload["blocks"][0]["text"]["text"] if "blocks" in payload else payload["text"].partition("\n")[0]
+    return Text(f"{clock}  #{message['channel']}  {headline}")

@@ -68,36 +68,47 @@ def refuse_too_many_lines(text: bytes, limit: int) -> None:
         raise DecodeError("too_many_lines", f"the record holds more than {limit} lines")
 
 
-def split_lines(text: bytes) -> Iterator[tuple[int, bytes]]:
+def split_lines(text: bytes, max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a record with their numbers, counted from 0; a blank line is left out but counted.
 
-    One JSON object written over several lines is one line, and so is a raw text with the stack trace below it.
+    One JSON object written over several lines is one line, and so is a raw text with the stack trace below it, as long
+    as both are text and together at most `max_line_bytes`.
     """
     if b"\n" not in text or _is_spread_json(text):
         yield 0, text
         return
     lines = ((number, line) for number, line in enumerate(text.split(b"\n")) if line and not line.isspace())
-    yield from _join_traces(lines)
+    yield from _join_traces(lines, max_line_bytes)
 
 
-def _join_traces(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def _join_traces(lines: Iterable[tuple[int, bytes]], max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Put the lines that say nothing of themselves behind the raw text above them. What is JSON stays alone."""
-    first, pieces = 0, list[bytes]()
+    first, pieces, size = 0, list[bytes](), 0
     for number, line in lines:
-        is_json = line.lstrip().startswith(b"{")
-        text = "" if is_json else line.decode(errors="replace")
-        if pieces and not is_json and read_header(text) is None:
+        text = _raw_text(line)
+        if pieces and text is not None and size + len(line) < max_line_bytes and read_header(text) is None:
             pieces.append(line)
+            size += 1 + len(line)
             continue
         if pieces:
             yield first, b"\n".join(pieces)
             pieces = []
-        if is_json or read_text(text) is None:
+        if text is None or read_text(text) is None:
             yield number, line
         else:
-            first, pieces = number, [line]
+            first, pieces, size = number, [line], len(line)
     if pieces:
         yield first, b"\n".join(pieces)
+
+
+def _raw_text(line: bytes) -> str | None:
+    """Return a line that is neither JSON nor broken as text."""
+    if line.lstrip().startswith(b"{") or b"\0" in line:
+        return None
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _is_spread_json(text: bytes) -> bool:

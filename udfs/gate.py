@@ -6,7 +6,8 @@ are then decided together, sorted. Equal updates so lead to equal alerts, also a
 A storm is more new incidents of a service within 60 s than the setting allows. From the one that tips it on, new
 incidents are documented but not told one by one, until for a `group_interval` no further one has tipped it again. The
 service's channel gets one `ROLLUP` instead, `group_wait` after the storm's start, and then at most one each
-`group_interval` if more have joined. Incidents that were told of before stay what they are. The overflow incident
+`group_interval` if more have joined. News of an incident that was rolled up are told once the storm is over. Incidents
+that were told of before stay what they are. The overflow incident
 is the sign of the flood itself: it is always told of, never analysed, and does not count towards a storm.
 """
 

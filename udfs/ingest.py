@@ -110,8 +110,8 @@ class Ingest:
     def process(self, frame: bytes) -> Iterator[IngestResult]:
         """Process one frame. Every line of it is archived or dead, exactly once.
 
-        A frame is one result, unless its records unpack to very much: then chunks are handed on as they fill, and the
-        last result has the receipts and the error groups of the whole frame.
+        A frame is one result, unless its records unpack to very much: then chunks and error groups are handed on as the
+        chunks fill, and the last result has the receipts of the whole frame.
 
         Raises:
             FrameError: the bytes are no frame, which is a bug of the source.
@@ -127,7 +127,8 @@ class Ingest:
             self._fingerprint(documents, combiner)
             _book(accounts, block, documents)
             if sum(account.full_bytes for account in accounts.values()) > _MAX_RESULT_BYTES:
-                yield _full(accounts.values())
+                yield _part(accounts.values(), combiner)
+                combiner = Combiner()
         hours = sorted(accounts.items())
         yield IngestResult(
             archive=[chunk for _, account in hours for chunk in account.archive.take_all()],
@@ -154,7 +155,7 @@ class Ingest:
             except BadInputError as error:
                 _bury(dead, _Line(f"{origin}:{sequence}:0", sequence, arrival, payload), error)
                 continue
-            for number, line in split_lines(text):
+            for number, line in split_lines(text, self._settings.max_line_bytes):
                 lines.append(_Line(f"{origin}:{sequence}:{number}", sequence, arrival, line))
                 if len(lines) == BLOCK:
                     yield _block(lines, dead)
@@ -212,10 +213,10 @@ class Ingest:
         return account.receipt(origin, self._rules.version).to_bytes()
 
 
-def _full(accounts: Iterable[HourAccount]) -> IngestResult:
+def _part(accounts: Iterable[HourAccount], combiner: Combiner) -> IngestResult:
     archive = [chunk for account in accounts for chunk in account.archive.take_full()]
     dead_letters = [chunk for account in accounts for chunk in account.dead_letters.take_full()]
-    return IngestResult(archive, [], dead_letters, [])
+    return IngestResult(archive, [], dead_letters, combiner.seconds())
 
 
 def to_line(document: Any) -> bytes:

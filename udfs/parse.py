@@ -39,8 +39,8 @@ _SERVICE_LABELS = ("app.kubernetes.io/name", "app", "k8s-app")
 #: Containers that are called after their part in the pod, in every service.
 _NAMELESS_CONTAINERS = frozenset({"main", "app", "application", "server", "container"})
 
-#: What a field may be without saying anything.
-_NOTHING = (None, "")
+#: All fields but the content, which may be empty.
+_OPTIONAL = tuple(field for field in LogEntry.model_fields if field != "log_content")
 #: The numbers that a field may be.
 _NUMBERS = {"timestamp": (int, float), "level": (int,)}
 
@@ -86,6 +86,7 @@ def read_entry(line: bytes, max_line_bytes: int) -> LogEntry:
 
 def complete(entry: LogEntry) -> None:
     """Fill what is missing in an entry from where else it may be: Kubernetes metadata, a trace, the text itself."""
+    _forget_empty(entry)
     if entry.level is None and entry.log_content.startswith("{"):
         _lift_json(entry)
     if entry.__pydantic_extra__:
@@ -214,14 +215,26 @@ def _lift_json(entry: LogEntry) -> None:
     entry.__pydantic_extra__ = inner.extras | entry.extras
 
 
+def _forget_empty(entry: LogEntry) -> None:
+    """Make null of empty names, which stand where loggers have nothing to say."""
+    fields = vars(entry)
+    for field in _OPTIONAL:
+        if fields[field] == "":
+            fields[field] = None
+
+
 def _lift_other_names(entry: LogEntry, extras: dict[str, Any]) -> None:
-    """Where a field is null or empty, take what stands under another of its names."""
+    """Where a field says nothing, take what stands under another of its names."""
     if extras.keys().isdisjoint(NAMES):
         return
     fields = vars(entry)
     for name in [name for name in NAMES if name in extras]:
         field, value = NAMES[name], extras[name]
-        if fields[field] in _NOTHING and ((type(value) is str and value) or type(value) in _NUMBERS.get(field, ())):
+        if (
+            not fields[field]
+            and fields[field] != 0
+            and ((type(value) is str and value) or type(value) in _NUMBERS.get(field, ()))
+        ):
             fields[field] = extras.pop(name)
 
 

@@ -22,6 +22,7 @@ _MAX_LEVEL_LENGTH = 32
 _MAX_TIME_LENGTH = 48
 _SECOND_LENGTH = len("2026-11-22T14:00:01")
 _JUDGED = 1_000
+_NOTHING = (None, "")
 _TRACE_ID_LENGTHS = (16, 32)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -90,7 +91,7 @@ class Validator:
 
         `arrival` is epoch milliseconds. Fields stand in the order of `schemas.log_document`.
         """
-        if entry.__pydantic_extra__ or entry.level is None or entry.service is None:
+        if entry.__pydantic_extra__ or entry.level in _NOTHING or not entry.service:
             complete(entry)
         fields = entry.__dict__
         flags: list[Flag] = []
@@ -113,7 +114,7 @@ class Validator:
         }
         for field, name in _OPTIONAL:
             value = fields[field]
-            if value is not None:
+            if value:
                 document[name] = self._names.get(value) or self._name(value)
         if flags:
             document["flags"] = flags

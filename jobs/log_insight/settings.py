@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
 from pydantic import (
     AwareDatetime,
@@ -21,10 +21,11 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from jobs.log_insight.setting_types import (
@@ -129,7 +130,8 @@ class KinesisSettings(Section):
         if time is None and position is needed_by:
             raise ValueError(f"not set, and {name} {needed_by} needs it")
         if time is not None and position not in {None, needed_by}:
-            raise _misfit(f"goes with {name} {needed_by} only", f"{name} {needed_by}")
+            variable = variable_name(("source", "kinesis", name))
+            raise _misfit(f"goes with {name} {needed_by} only", f"{variable}={needed_by}")
         return time
 
     @field_validator("stop_timestamp")
@@ -401,14 +403,15 @@ class Settings(BaseSettings):
 class Secrets(BaseSettings):
     """Credentials. Read from the environment, or from files of the same names in `CALI_SECRETS_DIR`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     slack_webhook_url: SecretStr | None = Field(
         None,
         description="Incoming webhook of every channel without one of its own.",
         examples=["https://hooks.slack.com/services/…"],
     )
-    slack_webhook_urls: dict[str, SecretStr] = Field(
+    # Decoded below: an empty text is no JSON, and pydantic-settings names no variable.
+    slack_webhook_urls: Annotated[dict[str, SecretStr], NoDecode] = Field(
         default_factory=dict,
         description="Incoming webhook by channel, JSON.",
         examples=['{"payments": "https://hooks.slack.com/services/…"}'],
@@ -418,6 +421,19 @@ class Secrets(BaseSettings):
     )
     opensearch_password: SecretStr | None = Field(None, description="Password of `index.user`.", examples=["…"])
     milvus_token: SecretStr | None = Field(None, description="Milvus token, user:password.", examples=["…"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_empty_secret_is_none(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if value != ""}
+
+    @field_validator("slack_webhook_urls", mode="before")
+    @classmethod
+    def _decoded(cls, given: Any) -> Any:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError:
+            raise ValueError("not a JSON object") from None
 
 
 def load_settings() -> Settings:
@@ -499,23 +515,16 @@ def _explain(model: type[BaseModel], problem: ErrorDetails) -> str:
 
 
 def _explain_source_error(model: type[BaseModel], message: str) -> str:
-    given = {**_secret_files(), **os.environ}
     for location, field in describe(model):
         name = variable_name(location)
         section = variable_name(location[:1])
         example = field.examples[0]  # type: ignore[index]
         is_mapping = field.annotation is not None and get_origin(field.annotation) is dict
-        if is_mapping and name in given and not _is_json(given[name]):
+        if is_mapping and name in os.environ and not _is_json(os.environ[name]):
             return f"{name}: not a JSON object; example: {example}"
-        if section != name and section in given and not _is_json(given[section]):
+        if section != name and section in os.environ and not _is_json(os.environ[section]):
             return f"{section}: not a JSON object; example: {name}={example}"
     return message
-
-
-def _secret_files() -> dict[str, str]:
-    folder = os.environ.get(SECRETS_DIR_VARIABLE)
-    files = [path for path in Path(folder).iterdir() if path.is_file()] if folder else []
-    return {path.name.upper(): path.read_text(errors="replace") for path in files}
 
 
 def _is_json(text: str) -> bool:

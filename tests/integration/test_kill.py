@@ -35,7 +35,7 @@ def test_two_kills_of_the_task_manager_lose_and_double_nothing(run: Run):
     findings = audit(manifest, run.stores, run.messages(), FAILURES)
 
     assert flink.restarts(job) >= KILLS
-    assert (findings.lost, findings.duplicated) == (0, 0)
+    assert (findings.lost, findings.duplicated, findings.duplicate_alerts) == (0, 0, 0)
     assert findings.archived == findings.indexed == manifest.lines
     assert {name: len(alerts) for name, alerts in findings.failures.items()} == {
         failure.name: 1 for failure in manifest.failures

@@ -39,7 +39,7 @@ def test_an_outage_of_three_dependencies_stops_nothing_and_loses_nothing(run_wit
     ridden = ride_out(run, LINES, SECONDS, BOUND_SECONDS)
 
     findings = ridden.findings
-    assert (findings.lost, findings.duplicated) == (0, 0)
+    assert (findings.lost, findings.duplicated, findings.duplicate_alerts) == (0, 0, 0)
     assert findings.indexed == findings.archived == ridden.manifest.lines
     assert {name: len(alerts) for name, alerts in findings.failures.items()} == {
         failure.name: 1 for failure in ridden.manifest.failures

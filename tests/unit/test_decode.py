@@ -47,7 +47,7 @@ def test_what_fluent_bit_packed_is_what_it_sent_unpacked(compression: str) -> No
     packed = (FLUENT_BIT / f"aggregated.{compression}.bin").read_bytes()
 
     assert unpack(packed, LIMIT) == unpack(plain, LIMIT) == plain
-    assert len(list(split_lines(plain))) == 6
+    assert len(list(split_lines(plain, LIMIT))) == 6
 
 
 def test_a_record_is_unpacked(packing: str) -> None:
@@ -133,17 +133,17 @@ def test_any_bytes_are_unpacked_or_refused(data: bytes, magic: bytes) -> None:
 
 
 def test_lines_keep_their_numbers_where_others_are_blank() -> None:
-    assert list(split_lines(b"\n{1}\n\r\n  \n{2}\r\n{3}")) == [(1, b"{1}"), (4, b"{2}\r"), (5, b"{3}")]
+    assert list(split_lines(b"\n{1}\n\r\n  \n{2}\r\n{3}", LIMIT)) == [(1, b"{1}"), (4, b"{2}\r"), (5, b"{3}")]
 
 
 def test_an_object_over_several_lines_is_one_line() -> None:
     spread = b'{\n  "log_content": "one",\n  "level": "INFO"\n}\n'
 
-    assert list(split_lines(spread)) == [(0, spread)]
+    assert list(split_lines(spread, LIMIT)) == [(0, spread)]
 
 
 def test_an_object_that_is_cut_short_does_not_take_the_next_line_with_it() -> None:
-    assert list(split_lines(b'{"log_content":"on\n{"log_content":"two"}')) == [
+    assert list(split_lines(b'{"log_content":"on\n{"log_content":"two"}', LIMIT)) == [
         (0, b'{"log_content":"on'),
         (1, b'{"log_content":"two"}'),
     ]
@@ -152,7 +152,7 @@ def test_an_object_that_is_cut_short_does_not_take_the_next_line_with_it() -> No
 @patient
 @given(st.binary(min_size=1, max_size=200).filter(lambda data: not data.isspace()))
 def test_no_byte_of_a_record_is_lost_but_the_newlines(text: bytes) -> None:
-    lines = list(split_lines(text))
+    lines = list(split_lines(text, LIMIT))
 
     assert lines
     if len(lines) == 1 and lines[0] == (0, text):
@@ -163,12 +163,21 @@ def test_no_byte_of_a_record_is_lost_but_the_newlines(text: bytes) -> None:
     assert not kept.keys() & set(blank)
 
 
+@pytest.mark.parametrize("bad", [b"caf\xe9", b"nul \0", b"x" * 90])
+def test_a_bad_line_takes_no_raw_text_above_it_along(bad: bytes) -> None:
+    good = b"[ERROR] pay: boom"
+
+    assert list(split_lines(good + b"\n\tat a.B\n" + bad + b"\n" + good, 100)) == [
+        *((0, good + b"\n\tat a.B"), (2, bad), (3, good))
+    ]
+
+
 def test_a_raw_text_keeps_the_trace_below_it() -> None:
     trace = b"[ERROR] pay: boom\njava.lang.E: bad\n\tat a.B.c(B.java:1)\nCaused by: java.lang.F: worse\n\t... 5 more"
     python = b"ERROR pay-api: boom\nTraceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'x'"
 
-    assert list(split_lines(trace)) == [(0, trace)]
-    assert list(split_lines(python)) == [(0, python)]
-    assert list(split_lines(trace + b"\n\n" + python + b'\n{"log_content":"x"}\nloose')) == [
+    assert list(split_lines(trace, LIMIT)) == [(0, trace)]
+    assert list(split_lines(python, LIMIT)) == [(0, python)]
+    assert list(split_lines(trace + b"\n\n" + python + b'\n{"log_content":"x"}\nloose', LIMIT)) == [
         *((0, trace), (6, python), (10, b'{"log_content":"x"}'), (11, b"loose"))
     ]

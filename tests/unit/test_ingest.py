@@ -464,16 +464,21 @@ def groups(*results: IngestResult) -> dict[tuple[str, int, str], ErrorGroup]:
 
 
 def test_of_a_frame_of_bombs_under_the_limit_only_a_part_is_held_at_a_time() -> None:
-    line = record("INFO", "x" * 2_000) + b"\n"
-    bomb = gzip.compress(line * 4_000)
+    bombs = [
+        gzip.compress(b"\n".join(record("ERROR", f"{name} {'x' * 2_000} {number:04d}") for number in range(4_000)))
+        for name in "abcd"
+    ]
 
     stage = Ingest(SourceSettings(), IngestSettings(), REDACTOR, RULES)
 
-    results = list(stage.process(frame([bomb] * 4)))
+    results = list(stage.process(frame(bombs)))
 
     assert len(results) > 2
     assert all(sum(map(len, result.archive)) < 16_000_000 for result in results)
-    assert not any(result.receipts or result.seconds for result in results[:-1])
+    assert not any(result.receipts for result in results[:-1])
+    groups = [group for result in results for second in result.seconds for group in second.groups]
+    assert sum(group.count for group in groups) == 16_000
+    assert all(sum(len(second.groups) for second in result.seconds) < 8_000 for result in results)
     (receipt,) = lines(results[-1].receipts)
     assert (
         receipt["archived"] == sum(len(chunk_lines(chunk)) for result in results for chunk in result.archive) == 16_000

@@ -89,8 +89,16 @@ def test_a_name_that_holds_nothing_hides_no_other(nothing: str | None, fields: d
 def test_of_a_wrong_type_another_name_is_no_help() -> None:
     entry = read({"log_content": "x", "level": "INFO", "service": None, "app": 7, "pod": "", "pod_name": ["p"]})
 
-    assert (entry.service, entry.pod) == (None, "")
+    assert (entry.service, entry.pod) == (None, None)
     assert entry.extras == {"app": 7, "pod_name": ["p"]}
+
+
+def test_an_empty_name_says_nothing() -> None:
+    kubernetes = {"labels": {"app": "cart"}, "pod_name": "cart-1"}
+
+    entry = read({"log": "[ERROR] pay: boom", "service": "", "level": "", "pod": "", "kubernetes": kubernetes})
+
+    assert (entry.service, entry.level, entry.pod) == ("cart", "ERROR", "cart-1")
 
 
 def test_a_container_names_the_service_where_nothing_else_does() -> None:

@@ -195,6 +195,7 @@ def test_a_prefix_that_an_index_may_begin_with_is_accepted(monkeypatch, prefix):
     assert load_settings().index.prefix == prefix
 
 
+KINESIS = "CALI_SOURCE__KINESIS__"
 NINE, TEN = "2026-11-22T09:00:00Z", "2026-11-22T10:00:00Z"
 
 
@@ -208,8 +209,20 @@ NINE, TEN = "2026-11-22T09:00:00Z", "2026-11-22T10:00:00Z"
         ("SOURCE", {"CONTENT": "archive"}, "CONTENT", "goes with the source kinds s3 and file only", "records"),
         ("SOURCE__KINESIS", {"INITIAL_POSITION": "AT_TIMESTAMP"}, "INITIAL_TIMESTAMP", "not set", NINE),
         ("SOURCE__KINESIS", {"STOP_POSITION": "timestamp"}, "STOP_TIMESTAMP", "not set", TEN),
-        ("SOURCE__KINESIS", {"INITIAL_TIMESTAMP": NINE}, "INITIAL_TIMESTAMP", "initial_position AT_TIMESTAMP only", ""),
-        ("SOURCE__KINESIS", {"STOP_TIMESTAMP": NINE}, "STOP_TIMESTAMP", "goes with stop_position timestamp only", ""),
+        (
+            "SOURCE__KINESIS",
+            {"INITIAL_TIMESTAMP": NINE},
+            "INITIAL_TIMESTAMP",
+            "initial_position AT_TIMESTAMP only",
+            f"{KINESIS}INITIAL_POSITION=AT_TIMESTAMP",
+        ),
+        (
+            "SOURCE__KINESIS",
+            {"STOP_TIMESTAMP": NINE},
+            "STOP_TIMESTAMP",
+            "goes with stop_position timestamp only",
+            f"{KINESIS}STOP_POSITION=timestamp",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_told_of_the_one_to_change(
@@ -303,9 +316,16 @@ def test_secrets_come_from_mounted_files(monkeypatch, tmp_path):
     assert key.get_secret_value() == "from-a-file"
 
 
-def test_an_empty_secret_is_none(monkeypatch):
-    monkeypatch.setenv("CALI_OPENAI_API_KEY", "")
+@pytest.mark.parametrize("is_file", [False, True])
+def test_an_empty_secret_is_none(monkeypatch, tmp_path, is_file):
+    for name in ("CALI_OPENAI_API_KEY", "CALI_SLACK_WEBHOOK_URLS"):
+        if is_file:
+            (tmp_path / name.lower()).write_text("\n")
+        else:
+            monkeypatch.setenv(name, "")
+    monkeypatch.setenv("CALI_SECRETS_DIR", str(tmp_path))
     assert load_secrets().openai_api_key is None
+    assert load_secrets().slack_webhook_urls == {}
 
 
 def test_a_missing_secrets_folder_is_named(monkeypatch, tmp_path):
