@@ -230,12 +230,12 @@ def _lift_other_names(entry: LogEntry, extras: dict[str, Any]) -> None:
     fields = vars(entry)
     for name in [name for name in NAMES if name in extras]:
         field, value = NAMES[name], extras[name]
-        if (
-            not fields[field]
-            and fields[field] != 0
-            and ((type(value) is str and value) or type(value) in _NUMBERS.get(field, ()))
-        ):
+        if fields[field] in (None, "") and type(value) in _types_of(field) and value != "":
             fields[field] = extras.pop(name)
+
+
+def _types_of(field: str) -> tuple[type, ...]:
+    return (str, *_NUMBERS.get(field, ()))
 
 
 def _lift_header(entry: LogEntry) -> None:
