@@ -205,7 +205,7 @@ def _peak(samples: Sequence[Sample], steady: Steady) -> float:
 
 
 class Contest:
-    """The prepared files, the environments and the cluster."""
+    """The prepared files, the environments and a cluster."""
 
     def __init__(self, lines: Path, frames: Path, flink: Flink, bytewax: Path | None) -> None:
         self._lines = lines
@@ -355,13 +355,14 @@ def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     bytewax = bytewax_python()
     results: dict[Contestant, list[Result]] = {}
-    with prepared(arguments.records) as (lines, frames), cluster() as flink:
-        contest = Contest(lines, frames, flink, bytewax)
+    with prepared(arguments.records) as (lines, frames):
         for number in range(arguments.runs):
-            for contestant, run in contest.contestants().items():
-                result = run_measured(run, arguments.records)
-                results.setdefault(contestant, []).append(result)
-                print(f"run {number + 1}: {contestant.name}, {contestant.slots}: {result.rate:,.0f}/s", file=sys.stderr)
+            # Each job leaves its classes in the metaspace of a TaskManager, which is full after a dozen.
+            with cluster() as flink:
+                for contestant, run in Contest(lines, frames, flink, bytewax).contestants().items():
+                    result = run_measured(run, arguments.records)
+                    results.setdefault(contestant, []).append(result)
+                    print(f"run {number + 1}: {contestant.name}, {contestant.slots}: {result}", file=sys.stderr)
     text = (
         f"{arguments.records:,} records, median of {arguments.runs}; Python {platform.python_version()},"
         f" {os.cpu_count()} cores.\n\n{table(results)}"
