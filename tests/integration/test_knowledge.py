@@ -182,9 +182,10 @@ def test_a_text_without_words_finds_nothing_and_asks_nobody() -> None:
     assert found(f"http://127.0.0.1:{free_port()}", "none", Query("payment-api", "12 :: 0x")) == {}
 
 
-def test_an_address_that_is_none_is_an_error_in_words() -> None:
+@pytest.mark.parametrize("uri", ["http://[::1]", "http://[1.2.3]:9"])
+def test_an_address_that_is_none_is_an_error_in_words(uri: str) -> None:
     with pytest.raises(RetrievalError, match="an address that Milvus does not take"):
-        found("nonsense", "none")
+        found(uri, "none")
 
 
 def test_where_nothing_listens_a_search_fails_in_time_and_soon_nobody_is_asked() -> None:

@@ -66,14 +66,14 @@ def twin() -> Ingest:
 def test_each_side_output_carries_the_chunks_of_its_kind(
     name: str, outputs: dict[str, list[bytes]], twin: Ingest
 ) -> None:
-    expected = [chunk for frame in FRAMES for chunk in getattr(twin.process(frame), name)]
+    expected = [chunk for frame in FRAMES for result in twin.process(frame) for chunk in getattr(result, name)]
 
     assert outputs[name] == expected
     assert expected
 
 
 def test_the_main_output_carries_the_groups_keyed_by_service(outputs: dict[str, list[bytes]], twin: Ingest) -> None:
-    expected = [second for frame in FRAMES for second in twin.process(frame).seconds]
+    expected = [second for frame in FRAMES for result in twin.process(frame) for second in result.seconds]
 
     rows = [json.loads(row) for row in outputs["main"]]
 

@@ -158,7 +158,7 @@ class MilvusRetriever:
     def _connect(self) -> "_Connection":
         try:
             self._connection = self._connection or _Connection(self._milvus.uri, self._token)
-        except MilvusException:
+        except (MilvusException, ValueError):
             raise RetrievalError("knowledge base has an address that Milvus does not take") from None
         return self._connection
 
