@@ -29,10 +29,10 @@ SUBMIT_SECONDS = 180.0
 SAVEPOINT_SECONDS = 180.0
 POLL_SECONDS = 0.2
 HEAD_CHARACTERS = 500
+TAIL_CHARACTERS = 3500
 #: Blocks of a megabyte, as batches are, stay with the process: fresh ones from the kernel for each batch cost the
 #: Python workers a tenth of their CPU.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-TAIL_CHARACTERS = 3500
 
 
 class FlinkError(Exception):

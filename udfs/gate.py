@@ -7,8 +7,8 @@ A storm is more new incidents of a service within 60 s than the setting allows. 
 incidents are documented but not told one by one, until for a `group_interval` no further one has tipped it again. The
 service's channel gets one `ROLLUP` instead, `group_wait` after the storm's start, and then at most one each
 `group_interval` if more have joined. News of an incident that was rolled up are told once the storm is over. Incidents
-that were told of before stay what they are. The overflow incident
-is the sign of the flood itself: it is always told of, never analysed, and does not count towards a storm.
+that were told of before stay what they are. The overflow incident is the sign of the flood itself: it is always told
+of, never analysed, and does not count towards a storm.
 """
 
 from collections.abc import Iterable

@@ -228,9 +228,9 @@ def _lift_other_names(entry: LogEntry, extras: dict[str, Any]) -> None:
     if extras.keys().isdisjoint(NAMES):
         return
     fields = vars(entry)
-    for name in [name for name in NAMES if name in extras]:
-        field, value = NAMES[name], extras[name]
-        if fields[field] in (None, "") and type(value) in _types_of(field) and value != "":
+    for name, field in NAMES.items():
+        value = extras.get(name)
+        if value != "" and type(value) in _types_of(field) and fields[field] in (None, ""):
             fields[field] = extras.pop(name)
 
 
