@@ -3,8 +3,9 @@
 What is redacted twice stays as it is, so that a replay from the archive sees what the live job saw.
 """
 
+import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ import orjson
 import re2
 
 from udfs.cache import BoundedCache
+from udfs.checks import CHECKS, Check, Values
+from udfs.edits import Edit, places, replace
 from udfs.ruleset import REDACT_DATE, Rule, RuleError, load_rules, rule_file
 
 SECRET = "<secret>"  # noqa: S105 # the placeholder, not a secret
@@ -19,8 +22,11 @@ SECRET = "<secret>"  # noqa: S105 # the placeholder, not a secret
 #: The name under which the values of secret keys are counted.
 SECRET_KEY = "secret-key"  # noqa: S105 # a rule's name
 
-#: A text is redacted until nothing changes. One pass does, save where a placeholder made a new word boundary.
-_MAX_PASSES = 4
+#: Stands for a whole text that did not settle: only one made for it does not.
+UNSETTLED = "<unsettled>"
+
+#: A text is redacted until nothing changes. One pass does, save where a placeholder made a new border.
+_MAX_PASSES = 6
 
 #: What makes JSON suspect whatever else it holds.
 _ESCAPE = b"\\"
@@ -28,19 +34,36 @@ _ESCAPE = b"\\"
 #: Whole numbers below cannot be a card or a telephone number.
 _SMALL_NUMBER = 10**9
 _MAX_KEYS = 4096
-_LUHN_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_IBAN_MODULUS = 97
+
+#: Candidates up to this length are looked into again where they are none, bytes.
+_MAX_HIDING = 64
+
+#: Of the automata of a set, bytes. Below, RE2 gives up on some texts of a set and is slow on others.
+_MAX_MEMORY = 64 * 1024 * 1024
+
+#: A counted repetition in a pattern, and how far the prefilter counts.
+_COUNT = re.compile(r"(?<!\\)\{(\d+)(?:,\d*)?\}")
+_MAX_COUNT = 4
+
+_PLACEHOLDER = re2.compile(r"<[a-z][a-z-]{1,24}>")
+#: Before what begins a word. In a join of texts, a newline is the border and belongs to neither.
+_WORD = r"(?m:^|[^A-Za-z0-9\n])(%s)"
 
 
 class Hit(NamedTuple):
-    """How often a rule took something out of a text."""
+    """A place where a rule took something out: characters `start` to `end` of the text that was given.
+
+    `field` says in which text of JSON data, as a path such as `a.0.b`; it is empty for a text alone.
+    """
 
     rule: str
-    times: int
+    field: str
+    start: int
+    end: int
 
 
 class Redaction(NamedTuple):
-    """What was given, redacted, and the rules that changed it."""
+    """What was given, redacted, and where rules changed it, in the order of the text."""
 
     value: Any
     hits: tuple[Hit, ...]
@@ -49,15 +72,21 @@ class Redaction(NamedTuple):
 class _CompiledRule(NamedTuple):
     name: str
     pattern: Any
-    replacement: bytes
-    is_real: Callable[[bytes], bool] | None
+    placeholder: bytes
+    check: Check | None
 
 
 class RedactRules(NamedTuple):
-    """A released rule set: patterns for texts, and patterns for the keys whose values are secret."""
+    """A released rule set.
+
+    Patterns for texts, for the keys whose values are secret, for values that hide nothing, and for words that go on
+    with a sentence.
+    """
 
     rules: tuple[Rule, ...]
     secret_keys: tuple[Rule, ...]
+    no_secrets: tuple[Rule, ...]
+    prose: tuple[Rule, ...]
 
 
 def load_redact_rules(date: str = REDACT_DATE) -> RedactRules:
@@ -67,39 +96,51 @@ def load_redact_rules(date: str = REDACT_DATE) -> RedactRules:
         RuleError: the file is wrong.
     """
     path = rule_file("redact", date)
-    return RedactRules(load_rules(path), load_rules(path, "secret_keys"))
+    return RedactRules(*(load_rules(path, section) for section in ("rules", "secret_keys", "no_secrets", "prose")))
 
 
 class Redactor:
     """Applies a rule set.
 
-    A text without a hit costs one search of all patterns at once; only a text with a hit meets the rules one by one.
+    A text without a secret costs one search for what all rules look for, as good as it can be had without counting.
+    Where that finds something, a set of the same patterns says which rules are to have a closer look.
     """
 
     def __init__(self, rules: RedactRules) -> None:
-        self._rules = [_compile(rule) for rule in rules.rules]
-        self._any = re2.compile(_union(rules.rules), _options(never_capture=True))
-        self._any_in_json = re2.compile(
-            b"|".join((_union(rules.rules), rb'"(?:%b)":' % _union(rules.secret_keys), re2.escape(_ESCAPE))),
-            _options(never_capture=True),
-        )
-        self._which = _set_of(rules.rules)
-        self._secret_key = re2.compile(_union(rules.secret_keys), _options(never_capture=True))
+        self._values = Values(_search_for([rule.pattern for rule in rules.no_secrets]), _search_for([rule.pattern for rule in rules.prose]))
+        checks = CHECKS | {"value": self._values.value, "token": self._values.token}
+        self._rules = [_compile(rule, checks) for rule in rules.rules]
+        hints = [_hint(rule) for rule in rules.rules]
+        self._any = _search_for(hints)
+        secret_keys = [rule.pattern for rule in rules.secret_keys]
+        self._any_in_json = _search_for([*hints, f'"(?:{"|".join(secret_keys)})":', r"\\"])
+        self._which = re2.Set.SearchSet(_options())
+        for hint in hints:
+            self._which.Add(hint.encode())
+        self._which.Compile()
+        self._secret_key = _search_for(secret_keys)
         self._key_is_secret: BoundedCache[str, bool] = BoundedCache(_MAX_KEYS)
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by a placeholder such as `<card>`."""
-        return self._text(text, {})
+        data = text.encode()
+        return text if self._any.search(data) is None else self._redact(data).decode()
 
     def redact_value(self, value: Any) -> Any:
         """Return JSON data with its texts redacted, its keys too, and the values of secret keys taken out."""
-        return self._value(value, {})
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, dict):
+            return {self.redact(key): self._field(key, item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.redact_value(item) for item in value]
+        if isinstance(value, int | float) and abs(value) >= _SMALL_NUMBER:
+            return self._number(value)
+        return value
 
     def explain(self, value: Any) -> Redaction:
-        """Return a text or JSON data redacted, and which rules changed it how often; never what they found."""
-        hits: dict[str, int] = {}
-        redacted = self._value(value, hits)
-        return Redaction(redacted, tuple(Hit(rule, times) for rule, times in hits.items()))
+        """Return a text or JSON data redacted, and which rules changed it where; never what they found."""
+        return Redaction(self.redact_value(value), tuple(self._hits(value, "")))
 
     def suspects(self, texts: Sequence[bytes]) -> list[int]:
         """Return the indices of the UTF-8 texts that `redact` may change, found in one search over all of them.
@@ -131,43 +172,85 @@ class Redactor:
         """
         return self._suspects([_plain_json(value) for value in values], self._any_in_json)
 
-    def _value(self, value: Any, hits: dict[str, int]) -> Any:
-        if isinstance(value, str):
-            return self._text(value, hits)
-        if isinstance(value, dict):
-            return {self._text(key, hits): self._field(key, item, hits) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._value(item, hits) for item in value]
-        if isinstance(value, int | float) and abs(value) >= _SMALL_NUMBER:
-            return self._number(value, hits)
-        return value
+    def _field(self, key: str, value: Any) -> Any:
+        if not self._is_secret_field(key, value):
+            return self.redact_value(value)
+        return SECRET
 
-    def _field(self, key: str, value: Any, hits: dict[str, int]) -> Any:
+    def _is_secret_field(self, key: str, value: Any) -> bool:
         secret = self._key_is_secret.get(key)
         if secret is None:
             secret = self._key_is_secret.keep(key, self._secret_key.fullmatch(key.encode()) is not None)
-        if not secret or value is None:
-            return self._value(value, hits)
-        if value != SECRET:
-            _count(hits, SECRET_KEY)
-        return SECRET
+        return secret and value is not None and self._values.is_secret(value)
 
-    def _number(self, value: float, hits: dict[str, int]) -> Any:
+    def _number(self, value: float) -> Any:
         text = str(value)
-        redacted = self._text(text, hits)
+        redacted = self.redact(text)
         return value if redacted == text else redacted
 
-    def _text(self, text: str, hits: dict[str, int]) -> str:
-        data = text.encode()
-        if self._any.search(data) is None:
-            return text
+    def _redact(self, data: bytes, passes: list[list[Edit]] | None = None) -> bytes:
+        """Apply the rules until nothing changes, and note the edits of each where `passes` is given."""
         for _ in range(_MAX_PASSES):
+            if self._any.search(data) is None:
+                return data
             before = data
-            for index in sorted(self._which.Match(data) or ()):
-                data = _apply(self._rules[index], data, hits)
-            if data == before:
-                break
-        return data.decode()
+            # A set that has run out of memory finds nothing; then every rule has its turn.
+            for index in sorted(self._which.Match(data) or range(len(self._rules))):
+                edits = _find(self._rules[index], data)
+                if edits:
+                    data = replace(data, edits)
+                    if passes is not None:
+                        passes.append(edits)
+            if data is before:
+                return data
+        return UNSETTLED.encode()
+
+    def _hits(self, value: Any, field: str) -> list[Hit]:
+        if isinstance(value, dict):
+            hits = []
+            for key, item in value.items():
+                path = f"{field}.{self.redact(key)}".removeprefix(".")
+                hits += self._hits(key, path)
+                if self._is_secret_field(key, item):
+                    hits.append(Hit(SECRET_KEY, path, 0, len(item) if isinstance(item, str) else 0))
+                else:
+                    hits += self._hits(item, path)
+            return hits
+        if isinstance(value, list):
+            return [hit for index, item in enumerate(value) for hit in self._hits(item, f"{field}.{index}".removeprefix("."))]
+        if isinstance(value, str):
+            return self._text_hits(value, field)
+        if isinstance(value, int | float) and abs(value) >= _SMALL_NUMBER:
+            return self._text_hits(str(value), field)
+        return []
+
+    def _text_hits(self, text: str, field: str) -> list[Hit]:
+        data = text.encode()
+        passes: list[list[Edit]] = []
+        self._redact(data, passes)
+        return [
+            Hit(rule, field, len(data[:start].decode()), len(data[:end].decode()))
+            for start, end, rule in places(passes)
+        ]
+
+
+def _find(rule: _CompiledRule, data: bytes) -> list[Edit]:
+    """Return what a rule replaces in a text."""
+    edits: list[Edit] = []
+    match = rule.pattern.search(data)
+    while match is not None:
+        start, end = match.span(match.lastindex or 0)
+        until = end if rule.check is None else rule.check(data, start, end)
+        if until > start and _PLACEHOLDER.fullmatch(data[start:until]) is None:
+            edits.append(Edit(rule.name, start, until, rule.placeholder))
+        # A number that is none may hide one behind its first digits. Long candidates hide none, and to look into each
+        # of them again would take quadratic time.
+        elif until == start and end - start <= _MAX_HIDING:
+            until = start + 1
+        else:
+            until = end
+        match = rule.pattern.search(data, until)
+    return edits
 
 
 def _plain_json(value: Any) -> bytes:
@@ -177,63 +260,35 @@ def _plain_json(value: Any) -> bytes:
         return _ESCAPE
 
 
-def _count(hits: dict[str, int], rule: str) -> None:
-    hits[rule] = hits.get(rule, 0) + 1
-
-
-def _apply(rule: _CompiledRule, data: bytes, hits: dict[str, int]) -> bytes:
-    pieces: list[bytes] = []
-    end = 0
-    for match in rule.pattern.finditer(data):
-        found = match.group()
-        if rule.is_real is not None and not rule.is_real(found):
-            continue
-        replacement = match.expand(rule.replacement)
-        if replacement == found:
-            continue
-        pieces += (data[end : match.start()], replacement)
-        end = match.end()
-        _count(hits, rule.name)
-    return b"".join((*pieces, data[end:])) if pieces else data
-
-
-def _compile(rule: Rule) -> _CompiledRule:
+def _compile(rule: Rule, checks: Mapping[str, Check]) -> _CompiledRule:
     if rule.replace is None:
         raise RuleError(f"redact rule {rule.name!r} lacks replace")
-    if rule.check is not None and rule.check not in _CHECKS:
-        raise RuleError(f"redact rule {rule.name!r}: no check {rule.check!r}; there are {', '.join(_CHECKS)}")
-    is_real = _CHECKS[rule.check] if rule.check else None
-    return _CompiledRule(rule.name, re2.compile(rule.pattern.encode()), rule.replace.encode(), is_real)
+    if rule.check is not None and rule.check not in checks:
+        raise RuleError(f"redact rule {rule.name!r}: no check {rule.check!r}; there are {', '.join(checks)}")
+    check = checks[rule.check] if rule.check else None
+    return _CompiledRule(rule.name, re2.compile(_pattern(rule).encode(), _options()), rule.replace.encode(), check)
 
 
-def _options(*, never_capture: bool) -> Any:
+def _pattern(rule: Rule) -> str:
+    return _WORD % rule.pattern if rule.word else rule.pattern
+
+
+def _hint(rule: Rule) -> str:
+    """Return a pattern that finds at least where the rule's does, and does so faster.
+
+    Counting makes automata large: so much, that RE2 would have no room for all rules at once.
+    """
+    if rule.hint is not None:
+        return rule.hint
+    return _COUNT.sub(lambda count: "*" if count[1] == "0" else f"{{{min(int(count[1]), _MAX_COUNT)},}}", _pattern(rule))
+
+
+def _options(*, never_capture: bool = False) -> Any:
     options = re2.Options()
     options.never_capture = never_capture
+    options.max_mem = _MAX_MEMORY
     return options
 
 
-def _union(rules: Sequence[Rule]) -> bytes:
-    return "|".join(f"(?:{rule.pattern})" for rule in rules).encode()
-
-
-def _set_of(rules: Sequence[Rule]) -> Any:
-    which = re2.Set.SearchSet()
-    for rule in rules:
-        which.Add(rule.pattern.encode())
-    which.Compile()
-    return which
-
-
-def _passes_luhn(found: bytes) -> bool:
-    """Tell whether the digits end in their check digit (ISO/IEC 7812-1, annex B)."""
-    digits = [byte - 48 for byte in reversed(found) if 48 <= byte <= 57]  # noqa: PLR2004 # ASCII 0 to 9
-    return (sum(digits[::2]) + sum(_LUHN_DOUBLED[digit] for digit in digits[1::2])) % 10 == 0
-
-
-def _passes_iban(found: bytes) -> bool:
-    """Tell whether the check digits fit: ISO 7064 MOD 97-10 over the rearranged text."""
-    text = found.replace(b" ", b"").decode()
-    return int("".join(str(int(character, 36)) for character in text[4:] + text[:4])) % _IBAN_MODULUS == 1
-
-
-_CHECKS: dict[str, Callable[[bytes], bool]] = {"luhn": _passes_luhn, "iban": _passes_iban}
+def _search_for(patterns: Sequence[str]) -> Any:
+    return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode(), _options(never_capture=True))

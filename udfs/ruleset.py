@@ -16,7 +16,7 @@ PARAMETERIZE_DATE = "2026-11-22"
 RULES_VERSION = f"r{REDACT_DATE}-p{PARAMETERIZE_DATE}"
 
 _FIELDS = {"name": str, "pattern": str, "reason": str}
-_OPTIONAL_FIELDS = {"replace": str, "check": str}
+_OPTIONAL_FIELDS = {"replace": str, "check": str, "word": bool, "hint": str}
 
 
 class RuleError(Exception):
@@ -31,6 +31,8 @@ class Rule(NamedTuple):
     reason: str
     replace: str | None = None
     check: str | None = None
+    word: bool = False
+    hint: str | None = None
 
 
 def rule_file(kind: str, date: str) -> Path:
@@ -66,7 +68,7 @@ def _rule(where: str, fields: Any) -> Rule:
     known = _FIELDS | _OPTIONAL_FIELDS
     for field, value in fields.items():
         if field not in known or not isinstance(value, known[field]):
-            raise RuleError(f"{where}: rule {name!r}: {field!r} is unknown or not text")
+            raise RuleError(f"{where}: rule {name!r}: {field!r} is unknown or of another type")
     missing = _FIELDS.keys() - fields.keys()
     if missing:
         raise RuleError(f"{where}: rule {name!r} lacks {', '.join(sorted(missing))}")
