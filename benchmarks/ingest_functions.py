@@ -15,11 +15,10 @@ from schemas.error_group import ErrorGroup
 from schemas.log_entry import ERROR_PATH
 from udfs.combine import Combiner, merge_groups
 from udfs.errors import BadInputError
-from udfs.fingerprint import FingerprintRules, fingerprint
+from udfs.fingerprint import fingerprint, load_fingerprint_rules
 from udfs.ingest import to_line
 from udfs.operators.ingest import ARCHIVE, DEAD_LETTERS, IngestFunction
 from udfs.operators.type_info import BYTES
-from udfs.parameterize import load_parameterize_rules
 from udfs.parse import read_entry
 from udfs.redact import Redactor, load_redact_rules
 from udfs.validate import Validator
@@ -58,7 +57,7 @@ class RecordIngest(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the rules."""
         del runtime_context
-        self._rules = FingerprintRules(load_parameterize_rules())
+        self._rules = load_fingerprint_rules()
         self._redactor = Redactor(load_redact_rules())
         self._validator = Validator(self._settings, self._redactor, self._rules.version)
         settle_garbage()

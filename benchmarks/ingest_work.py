@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobs.log_insight.settings import IngestSettings, SourceSettings
-from udfs.fingerprint import FingerprintRules
+from udfs.fingerprint import load_fingerprint_rules
 from udfs.ingest import Ingest, IngestResult
-from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
 
 METER_FOLDER_VARIABLE = "BENCH_METER_FOLDER"
@@ -64,7 +63,7 @@ def read_marks(folder: Path) -> list[list[Mark]]:
 
 def kinesis_stage() -> Ingest:
     """Return the ingest stage as the job has it behind Kinesis."""
-    rules = FingerprintRules(load_parameterize_rules())
+    rules = load_fingerprint_rules()
     return Ingest(SourceSettings(), IngestSettings(), Redactor(load_redact_rules()), rules)
 
 

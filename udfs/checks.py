@@ -32,6 +32,9 @@ _ISSUERS = re2.compile(
 )
 #: Of these lengths, or as a part of a name, numbers are nearly always something else: a card is called one.
 _RARE_CARDS = re2.compile(r"4(?:\d{12}|\d{18})|(?:35|5\d|6\d)\d{11,17}")
+#: The last digits of a number that are all the same where it stands for a form of numbers.
+_PHONE_TAIL = 8
+_GROUP = re2.compile(r"[0-9０-９]+")
 _CARD_WORD = re2.compile(r"(?i)(?:card|\bpan\b|\bcc\b|visa|카드|결제)[^\d\n]{0,24}$")
 _NAME_BEFORE = re2.compile(r"[A-Za-z]_-?$")
 
@@ -62,13 +65,24 @@ _NO_DOMAIN = re2.compile(
     r"(?i).*\.(?:png|jpe?g|gif|svg|webp|ico|css|js|mjs|ts|tsx|jsx|map|py|java|kt|go|rb|cs|html?|json|ya?ml|xml|txt|log|md|zip|tgz|gz"
     r"|jar|war|service|socket|target|timer|mount|scope|slice|internal|local|localdomain|cluster|svc|lan)"
 )
-_RESIDENT_WORD = re2.compile(r"(?i)(?:주민|외국인\s?등록|생년|resident|\brrn\b|\bssn\b|jumin|registration)[^\d\n]{0,30}$")
+_RESIDENT_WORD = re2.compile(
+    r"(?i)(?:주민|외국인\s?등록|생년|resident|\brrn\b|\bssn\b|jumin|registration)[^\d\n]{0,30}$"
+)
+#: What makes a number a part of something longer, and what only looks so: a line feed or a quote, as JSON and URLs
+#: write them.
+_JOINED_BEFORE = re2.compile(r"[A-Za-z0-9][.-]?$")
+_JOINED_AFTER = re2.compile(r"[A-Za-z0-9_]|[.-][A-Za-z0-9]")
+_ESCAPE_BEFORE = re2.compile(r"(?:\\[nrtbf]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
 _AROUND = 96
 _LONG_TOKEN = 8
 #: Shares of capitals among the letters of what chance has made; of words that are joined they are fewer.
 _FEWEST_CAPITALS, _MOST_CAPITALS = 0.3, 0.7
-_DIGIT = frozenset(b"0123456789")
+#: The seventh digit of those who were born from 2000 on, and the last two digits of the last year that is taken.
+_BORN_AFTER_2000, _LAST_YEAR = "3478", 35
+_DASH = re2.compile(r"[‐-―－-]")
 _WORDLIKE = re2.compile(r"[a-z]+|[A-Z][a-z]+|[가-힣]+")
+#: Addresses in memory and numbers of up to 64 bits; private keys of blockchains have 256.
+_HEX = re2.compile(r"0x[0-9A-Fa-f]{1,16}")
 _PROSE_AHEAD = re2.compile(r"\s+(?:[a-z]+|[가-힣]+)(?:[\s.,;!?)]|$)")
 _COLON_BEFORE = re2.compile(r"[:：]\s*(?:(?i:bearer|basic)\s+)?$")
 #: Names in which `secret:` and `token:` are parts: of a resource, of a key in a cache.
@@ -77,7 +91,8 @@ _PARTS = re2.compile(r"[a-z_]+(?::[\w.-]+)+[^\x00-\x7f]*")
 
 
 def _digits(found: bytes) -> str:
-    return "".join(chr(byte) for byte in found if byte in _DIGIT)
+    """Return the digits, also those of East Asian width, as ASCII."""
+    return "".join(str(int(character)) for character in found.decode() if character.isdecimal())
 
 
 def passes_luhn(digits: str) -> bool:
@@ -88,21 +103,21 @@ def passes_luhn(digits: str) -> bool:
 
 def _prefixes(text: bytes, start: int, end: int) -> Iterator[tuple[str, int]]:
     """Yield the digits of a candidate and its end, the longest first, each shortened by a group at its end."""
-    yield _digits(text[start:end]), end
-    while (cut := max(text.rfind(b" ", start, end), text.rfind(b"-", start, end))) > start:
-        end = cut
-        yield _digits(text[start:end]), end
+    ends = [match.end() for match in _GROUP.finditer(text[start:end])]
+    for until in reversed(ends):
+        yield _digits(text[start : start + until]), start + until
 
 
 def card(text: bytes, start: int, end: int) -> int:
     """Tell a payment card by its issuer, its length and its check digit."""
-    if not _stands_alone(text, start, end):
-        return start
     before = _before(text, start)
     is_called_card = _CARD_WORD.search(before) is not None
     for digits, until in _prefixes(text, start, end):
         is_issued = _ISSUERS.fullmatch(digits) and (is_called_card or not _NAME_BEFORE.search(before))
-        if (is_issued or (is_called_card and _RARE_CARDS.fullmatch(digits))) and passes_luhn(digits):
+        if not (is_issued or (is_called_card and _RARE_CARDS.fullmatch(digits))) or not passes_luhn(digits):
+            continue
+        # What follows behind a blank is another number, such as the month in which the card expires.
+        if _stands_alone(text, start, until) or _stands_alone(text, start, end):
             return until
     return start
 
@@ -132,12 +147,19 @@ def resident_number(text: bytes, start: int, end: int) -> int:
     month, day = int(digits[2:4]), int(digits[4:6])
     if not (1 <= month <= 12 and 1 <= day <= 31) or not _stands_alone(text, start, end):  # noqa: PLR2004 # a date
         return start
-    if b"-" in text[start:end] or "–".encode() in text[start:end]:
+    if digits[6] in _BORN_AFTER_2000 and int(digits[:2]) > _LAST_YEAR:
+        return start
+    if _DASH.search(text[start:end]):
         return end
     total = sum(int(digit) * weight for digit, weight in zip(digits, _RESIDENT_WEIGHTS, strict=False))
     counted_from = 11 if digits[6] in "1234" else 13
     fits = (counted_from - total % 11) % 10 == int(digits[-1])
     return end if fits or _RESIDENT_WORD.search(_before(text, start)) else start
+
+
+def luhn(text: bytes, start: int, end: int) -> int:
+    """Tell a number that ends in its check digit."""
+    return end if passes_luhn(_digits(text[start:end])) else start
 
 
 def ssn(text: bytes, start: int, end: int) -> int:
@@ -149,7 +171,8 @@ def ssn(text: bytes, start: int, end: int) -> int:
 
 def digits(text: bytes, start: int, end: int) -> int:
     """Tell a number that stands alone: not a part of a longer one, of a UUID, a version or a decimal."""
-    return end if _stands_alone(text, start, end) else start
+    is_pattern = len(set(_digits(text[start:end])[-_PHONE_TAIL:])) == 1
+    return end if _stands_alone(text, start, end) and not is_pattern else start
 
 
 def international(text: bytes, start: int, end: int) -> int:
@@ -177,6 +200,8 @@ def basic(text: bytes, start: int, end: int) -> int:
 
 def random(text: bytes, start: int, end: int) -> int:
     """Tell what looks like chance from words: it has letters and digits, or as many capitals as no words have."""
+    if _HEX.fullmatch(text[start:end]):
+        return start
     found = text[start:end].decode()
     letters = sum(map(str.isalpha, found))
     capitals = sum(map(str.isupper, found))
@@ -209,7 +234,7 @@ class Values:
     def token(self, text: bytes, start: int, end: int) -> int:
         """Tell a token by its length too: a shorter one is a word of a grammar, a count or a number."""
         found = text[start:end]
-        if len(found) < _LONG_TOKEN or found.startswith(b"0x") or _WORDLIKE.fullmatch(found) or _PARTS.fullmatch(found):
+        if len(found) < _LONG_TOKEN or _HEX.fullmatch(found) or _WORDLIKE.fullmatch(found) or _PARTS.fullmatch(found):
             return start
         return self.value(text, start, end)
 
@@ -229,15 +254,16 @@ def _before(text: bytes, start: int) -> bytes:
 
 def _stands_alone(text: bytes, start: int, end: int) -> bool:
     """Tell whether no digit belongs to the same number: none is joined to it by a dot or a hyphen, no letter at all."""
-    before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    if after[:1].isalnum() or before[-1:].isalnum() or after[:1] == b"_":
+    before = text[max(0, start - 6) : start]
+    if _JOINED_BEFORE.search(before) is not None and _ESCAPE_BEFORE.search(before) is None:
         return False
-    return not (after[:1] in b".-" and after[1:].isalnum()) and not (before[-1:] in b".-" and before[:-1].isalnum())
+    return _JOINED_AFTER.match(text[end : end + 2]) is None
 
 
 #: By the names that rules use. `value` and `token` belong to a rule set: see `Values`.
 CHECKS: dict[str, Check] = {
     "card": card,
+    "luhn": luhn,
     "iban": iban,
     "resident-number": resident_number,
     "ssn": ssn,

@@ -64,6 +64,9 @@ def _after(placed: list[_Placed], edits: Sequence[Edit]) -> list[_Placed]:
             to_first = taken.place.end - taken.end
             start, end = min(start, taken.place.start), max(edit.end + to_first, taken.place.end)
             index += 1
+        # Two edits may cut one placeholder: what it stands for goes to the first.
+        start = max(start, result[-1].place.end) if result else start
+        end = max(start, end)
         length = len(edit.placeholder)
         begin = edit.start + grown
         result.append(_Placed(begin, begin + length, Place(start, end, edit.rule)))

@@ -1,14 +1,18 @@
 """One name for all records that tell of the same failure.
 
 Computed on redacted text, from the text and the service alone: a replay gives the same. Of a stack trace count the
-types of its exceptions and the frames of the sender's own code, without line numbers; of a message its template.
+types of its exceptions and the innermost frames of the sender's own code, without line numbers; of a message its
+template. Operators may split and merge what comes out (`udfs.grouping`).
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 from udfs.cache import BoundedCache
+from udfs.frames import load_frame_rules
+from udfs.grouping import GroupingRules, load_grouping_rules
 from udfs.ids import stable_hash
-from udfs.parameterize import Parameterizer, ParameterizeRules, Variable
+from udfs.parameterize import Parameterizer, Variable, load_parameterize_rules
 from udfs.ruleset import RULES_VERSION
 from udfs.trace import Trace, TraceReader
 
@@ -34,12 +38,18 @@ class Fingerprint(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """Why a fingerprint is what it is: the variables that were taken out, or the parts of a trace that counted."""
+    """Why a fingerprint is what it is.
+
+    The variables that were taken out of the message, the parts of the trace that counted, the names of the rules that
+    were applied, and the rule of the operators that split or merged.
+    """
 
     fingerprint: Fingerprint
     variables: tuple[Variable, ...]
     exceptions: tuple[str, ...]
     frames: tuple[str, ...]
+    rules: tuple[str, ...]
+    grouped_by: str | None
 
 
 class _Reading(NamedTuple):
@@ -48,16 +58,20 @@ class _Reading(NamedTuple):
     parts: tuple[str, ...]
     template: str
     title: str
-    exception_type: str | None
+    exceptions: tuple[str, ...]
+    frames: tuple[str, ...]
 
 
 class FingerprintRules:
-    """A compiled rule set, with a memory of the texts it has met."""
+    """Compiled rule sets, with a memory of the texts they have met."""
 
-    def __init__(self, rules: ParameterizeRules, version: str = RULES_VERSION) -> None:
-        self.version = version
-        self.parameterizer = Parameterizer(rules.rules)
-        self.traces = TraceReader(rules.library_frames)
+    def __init__(
+        self, parameterizer: Parameterizer, traces: TraceReader, grouping: GroupingRules, version: str = RULES_VERSION
+    ) -> None:
+        self.version = version + grouping.version
+        self.parameterizer = parameterizer
+        self.traces = traces
+        self.grouping = grouping
         self._values: BoundedCache[tuple[str, tuple[str, ...]], str] = BoundedCache(_CACHED_TEXTS)
         self._readings: BoundedCache[str, _Reading] = BoundedCache(_CACHED_TEXTS)
 
@@ -72,37 +86,64 @@ class FingerprintRules:
         return reading
 
     def value(self, service: str, parts: tuple[str, ...]) -> str:
-        """Return the hash of what a text says and of its service."""
+        """Return the hash of what makes two errors of a service the same."""
         key = (service, parts)
         return self._values.get(key) or self._values.keep(key, stable_hash(service, *parts))
 
     def _read_message(self, content: str) -> _Reading:
         template = self.parameterizer.template(content[:MAX_MESSAGE])
         exception = self.traces.exception(content.split("\n", 1)[0])
-        exception_type = None if exception is None else exception[0]
-        return _Reading(("message", template.shape), template.text, _title(template.text), exception_type)
+        exceptions = () if exception is None else (exception[0],)
+        return _Reading(("message", template.shape), template.text, _title(template.text), exceptions, ())
 
     def _read_trace(self, trace: Trace) -> _Reading:
-        exception_type = trace.exceptions[0] if trace.exceptions else None
-        message = self.parameterizer.template(trace.message[:MAX_TITLE]).text
-        title = ": ".join(part for part in (exception_type, message) if part) or trace.frames[0]
+        message = self.parameterizer.template(trace.message[:MAX_TITLE])
+        title = ": ".join(part for part in (*trace.exceptions[:1], message.text) if part) or trace.frames[0]
         template = "\n".join((" < ".join(trace.exceptions), *(f"  at {frame}" for frame in trace.frames)))
-        return _Reading(("trace", *trace.exceptions, *trace.frames), template, _title(title), exception_type)
+        # Without a frame of its own a sender is known by what its libraries said.
+        parts = ("trace", *trace.exceptions, *(trace.frames or (message.shape,)))
+        return _Reading(parts, template, _title(title), trace.exceptions, trace.frames)
+
+
+def load_fingerprint_rules(grouping: str | None = None, version: str = RULES_VERSION) -> FingerprintRules:
+    """Read and compile the newest released rules, and the operators' where there are some.
+
+    Raises:
+        RuleError: a file is wrong.
+    """
+    return FingerprintRules(
+        Parameterizer(load_parameterize_rules()),
+        TraceReader(load_frame_rules()),
+        load_grouping_rules(None if grouping is None else Path(grouping)),
+        version,
+    )
 
 
 def fingerprint(content: str, service: str, rules: FingerprintRules) -> Fingerprint:
     """Return the fingerprint of a redacted text of a service."""
     reading = rules.read(content)
-    value = rules.value(service, reading.parts)
-    return Fingerprint(value, reading.template, reading.title, reading.exception_type, rules.version)
+    grouped = rules.grouping.apply(service, content, reading.exceptions, reading.frames, reading.parts)
+    exception_type = reading.exceptions[0] if reading.exceptions else None
+    value = rules.value(service, grouped.parts)
+    return Fingerprint(value, reading.template, reading.title, exception_type, rules.version)
 
 
 def explain(content: str, service: str, rules: FingerprintRules) -> Explanation:
     """Return the fingerprint of a redacted text, and why it is that."""
+    reading = rules.read(content)
     trace = rules.traces.read(content)
-    variables = rules.parameterizer.variables((content if trace is None else trace.message)[:MAX_MESSAGE])
-    exceptions, frames = ((), ()) if trace is None else (trace.exceptions, trace.frames)
-    return Explanation(fingerprint(content, service, rules), tuple(variables), exceptions, frames)
+    variables = rules.parameterizer.variables(content[:MAX_MESSAGE] if trace is None else trace.message[:MAX_TITLE])
+    grouped = rules.grouping.apply(service, content, reading.exceptions, reading.frames, reading.parts)
+    applied = dict.fromkeys(("stack-trace",) * (trace is not None))
+    applied |= dict.fromkeys(variable.rule for variable in variables)
+    return Explanation(
+        fingerprint(content, service, rules),
+        tuple(variables),
+        reading.exceptions,
+        reading.frames,
+        tuple(applied),
+        grouped.rule,
+    )
 
 
 def _title(text: str) -> str:

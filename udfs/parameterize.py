@@ -39,21 +39,13 @@ class Template(NamedTuple):
     shape: str
 
 
-class ParameterizeRules(NamedTuple):
-    """A released rule set: what varies in a text, and which stack frames are not the sender's own code."""
-
-    rules: tuple[Rule, ...]
-    library_frames: tuple[Rule, ...]
-
-
-def load_parameterize_rules(date: str = PARAMETERIZE_DATE) -> ParameterizeRules:
+def load_parameterize_rules(date: str = PARAMETERIZE_DATE) -> tuple[Rule, ...]:
     """Read a released rule set.
 
     Raises:
         RuleError: the file is wrong.
     """
-    path = rule_file("parameterize", date)
-    return ParameterizeRules(load_rules(path), load_rules(path, "library_frames"))
+    return load_rules(rule_file("parameterize", date))
 
 
 class Parameterizer:

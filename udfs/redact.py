@@ -4,9 +4,7 @@ What is redacted twice stays as it is, so that a replay from the archive sees wh
 """
 
 import re
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,7 +27,7 @@ UNSETTLED = "<unsettled>"
 _MAX_PASSES = 6
 
 #: What makes JSON suspect whatever else it holds.
-_ESCAPE = b"\\"
+_ESCAPE = r"\\"
 
 #: Whole numbers below cannot be a card or a telephone number.
 _SMALL_NUMBER = 10**9
@@ -47,7 +45,7 @@ _MAX_COUNT = 4
 
 _PLACEHOLDER = re2.compile(r"<[a-z][a-z-]{1,24}>")
 #: Before what begins a word. In a join of texts, a newline is the border and belongs to neither.
-_WORD = r"(?m:^|[^A-Za-z0-9\n])(%s)"
+_WORD = r"(?m:^|[^A-Za-z0-9\n]|\\[nrtbf]|\\u[0-9A-Fa-f]{4}|%%[0-9A-Fa-f]{2})(%s)"
 
 
 class Hit(NamedTuple):
@@ -103,28 +101,28 @@ class Redactor:
     """Applies a rule set.
 
     A text without a secret costs one search for what all rules look for, as good as it can be had without counting.
-    Where that finds something, a set of the same patterns says which rules are to have a closer look.
+    What that finds are the rules that are to have a closer look.
     """
 
     def __init__(self, rules: RedactRules) -> None:
-        self._values = Values(_search_for([rule.pattern for rule in rules.no_secrets]), _search_for([rule.pattern for rule in rules.prose]))
+        self._values = Values(
+            _search_for([rule.pattern for rule in rules.no_secrets]),
+            _search_for([rule.pattern for rule in rules.prose]),
+        )
         checks = CHECKS | {"value": self._values.value, "token": self._values.token}
         self._rules = [_compile(rule, checks) for rule in rules.rules]
         hints = [_hint(rule) for rule in rules.rules]
-        self._any = _search_for(hints)
         secret_keys = [rule.pattern for rule in rules.secret_keys]
-        self._any_in_json = _search_for([*hints, f'"(?:{"|".join(secret_keys)})":', r"\\"])
-        self._which = re2.Set.SearchSet(_options())
-        for hint in hints:
-            self._which.Add(hint.encode())
-        self._which.Compile()
+        self._which = _set_of(hints)
+        self._which_in_json = _set_of([*hints, *(f'"(?:{key})":' for key in secret_keys), _ESCAPE])
         self._secret_key = _search_for(secret_keys)
         self._key_is_secret: BoundedCache[str, bool] = BoundedCache(_MAX_KEYS)
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by a placeholder such as `<card>`."""
         data = text.encode()
-        return text if self._any.search(data) is None else self._redact(data).decode()
+        found = self._which.Match(data)
+        return self._redact(data, found).decode() if found else text
 
     def redact_value(self, value: Any) -> Any:
         """Return JSON data with its texts redacted, its keys too, and the values of secret keys taken out."""
@@ -142,35 +140,18 @@ class Redactor:
         """Return a text or JSON data redacted, and which rules changed it where; never what they found."""
         return Redaction(self.redact_value(value), tuple(self._hits(value, "")))
 
-    def suspects(self, texts: Sequence[bytes]) -> list[int]:
-        """Return the indices of the UTF-8 texts that `redact` may change, found in one search over all of them.
+    def suspects(self, texts: Iterable[bytes]) -> list[int]:
+        """Return the indices of the UTF-8 texts that `redact` may change."""
+        return [index for index, found in enumerate(map(self._which.Match, texts)) if found]
 
-        The texts are joined by a newline, which is no part of a word: what matches in a text alone also
-        matches here. The search goes on at the next text after a hit, so that no hit hides another text's.
-        """
-        return self._suspects(texts, self._any)
-
-    @staticmethod
-    def _suspects(texts: Sequence[bytes], pattern: Any) -> list[int]:
-        joined = b"\n".join(texts)
-        match = pattern.search(joined)
-        if match is None:
-            return []
-        ends = list(accumulate(len(text) + 1 for text in texts))
-        found = []
-        while match is not None:
-            index = bisect_right(ends, match.start())
-            found.append(index)
-            match = pattern.search(joined, ends[index])
-        return found
-
-    def suspect_values(self, values: Sequence[Any]) -> list[int]:
-        """Return the indices of the JSON data that `redact_value` may change, as `suspects` does for texts.
+    def suspect_values(self, values: Iterable[Any]) -> list[int]:
+        """Return the indices of the JSON data that `redact_value` may change.
 
         They are searched as JSON. Where that has an escape, or cannot be written, the data count as suspect: an
         escape would be part of a word that it is not part of.
         """
-        return self._suspects([_plain_json(value) for value in values], self._any_in_json)
+        texts = map(_plain_json, values)
+        return [index for index, found in enumerate(map(self._which_in_json.Match, texts)) if found]
 
     def _field(self, key: str, value: Any) -> Any:
         if not self._is_secret_field(key, value):
@@ -188,14 +169,11 @@ class Redactor:
         redacted = self.redact(text)
         return value if redacted == text else redacted
 
-    def _redact(self, data: bytes, passes: list[list[Edit]] | None = None) -> bytes:
-        """Apply the rules until nothing changes, and note the edits of each where `passes` is given."""
+    def _redact(self, data: bytes, suspects: Iterable[int], passes: list[list[Edit]] | None = None) -> bytes:
+        """Apply the suspect rules until none is left, and note the edits of each where `passes` is given."""
         for _ in range(_MAX_PASSES):
-            if self._any.search(data) is None:
-                return data
             before = data
-            # A set that has run out of memory finds nothing; then every rule has its turn.
-            for index in sorted(self._which.Match(data) or range(len(self._rules))):
+            for index in sorted(suspects):
                 edits = _find(self._rules[index], data)
                 if edits:
                     data = replace(data, edits)
@@ -203,6 +181,7 @@ class Redactor:
                         passes.append(edits)
             if data is before:
                 return data
+            suspects = self._which.Match(data) or ()
         return UNSETTLED.encode()
 
     def _hits(self, value: Any, field: str) -> list[Hit]:
@@ -217,7 +196,11 @@ class Redactor:
                     hits += self._hits(item, path)
             return hits
         if isinstance(value, list):
-            return [hit for index, item in enumerate(value) for hit in self._hits(item, f"{field}.{index}".removeprefix("."))]
+            return [
+                hit
+                for index, item in enumerate(value)
+                for hit in self._hits(item, f"{field}.{index}".removeprefix("."))
+            ]
         if isinstance(value, str):
             return self._text_hits(value, field)
         if isinstance(value, int | float) and abs(value) >= _SMALL_NUMBER:
@@ -227,7 +210,7 @@ class Redactor:
     def _text_hits(self, text: str, field: str) -> list[Hit]:
         data = text.encode()
         passes: list[list[Edit]] = []
-        self._redact(data, passes)
+        self._redact(data, self._which.Match(data) or (), passes)
         return [
             Hit(rule, field, len(data[:start].decode()), len(data[:end].decode()))
             for start, end, rule in places(passes)
@@ -243,10 +226,10 @@ def _find(rule: _CompiledRule, data: bytes) -> list[Edit]:
         until = end if rule.check is None else rule.check(data, start, end)
         if until > start and _PLACEHOLDER.fullmatch(data[start:until]) is None:
             edits.append(Edit(rule.name, start, until, rule.placeholder))
-        # A number that is none may hide one behind its first digits. Long candidates hide none, and to look into each
+        # A number that is none may hide one behind its first digits, and a value that is none may be a name. Long candidates hide none, and to look into each
         # of them again would take quadratic time.
         elif until == start and end - start <= _MAX_HIDING:
-            until = start + 1
+            until = max(start, match.start() + 1)
         else:
             until = end
         match = rule.pattern.search(data, until)
@@ -257,7 +240,7 @@ def _plain_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        return _ESCAPE
+        return b"\\"
 
 
 def _compile(rule: Rule, checks: Mapping[str, Check]) -> _CompiledRule:
@@ -280,7 +263,9 @@ def _hint(rule: Rule) -> str:
     """
     if rule.hint is not None:
         return rule.hint
-    return _COUNT.sub(lambda count: "*" if count[1] == "0" else f"{{{min(int(count[1]), _MAX_COUNT)},}}", _pattern(rule))
+    return _COUNT.sub(
+        lambda count: "*" if count[1] == "0" else f"{{{min(int(count[1]), _MAX_COUNT)},}}", _pattern(rule)
+    )
 
 
 def _options(*, never_capture: bool = False) -> Any:
@@ -288,6 +273,15 @@ def _options(*, never_capture: bool = False) -> Any:
     options.never_capture = never_capture
     options.max_mem = _MAX_MEMORY
     return options
+
+
+def _set_of(patterns: Sequence[str]) -> Any:
+    """Return a set of patterns. Its automaton forgets and goes on when it is full, where that of one pattern gives up."""
+    patterns_of_set = re2.Set.SearchSet(_options())
+    for pattern in patterns:
+        patterns_of_set.Add(pattern.encode())
+    patterns_of_set.Compile()
+    return patterns_of_set
 
 
 def _search_for(patterns: Sequence[str]) -> Any:

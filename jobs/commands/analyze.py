@@ -18,9 +18,8 @@ from schemas.log_entry import Severity
 from udfs.analyze.analyze import analyze as analyze_request
 from udfs.analyze.analyze import make_analyst, make_retriever
 from udfs.combine import MAX_EXEMPLAR_BYTES, cut, rank
-from udfs.fingerprint import FingerprintRules, fingerprint
+from udfs.fingerprint import FingerprintRules, fingerprint, load_fingerprint_rules
 from udfs.ids import incident_id
-from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
 
 EXIT_INCOMPLETE = 1
@@ -71,7 +70,7 @@ def analyze() -> None:
 
 def load_rules() -> Rules:
     """Load the rule sets that the job uses."""
-    return Rules(Redactor(load_redact_rules()), FingerprintRules(load_parameterize_rules()))
+    return Rules(Redactor(load_redact_rules()), load_fingerprint_rules())
 
 
 def incident_of(text: LogText, rules: Rules, environment: str, now_ms: int) -> Incident:

@@ -9,9 +9,8 @@ import typer
 from pydantic_core import from_json
 
 from udfs.errors import BadInputError
-from udfs.fingerprint import FingerprintRules, explain
+from udfs.fingerprint import FingerprintRules, explain, load_fingerprint_rules
 from udfs.ingest import to_line
-from udfs.parameterize import load_parameterize_rules
 from udfs.parse import complete, read_entry
 from udfs.redact import Redactor, load_redact_rules
 from udfs.validate import UNKNOWN_SERVICE, clean_service
@@ -39,7 +38,7 @@ def fingerprint(*, with_reasons: _Explain = False) -> None:
 
       cali fingerprint --explain < records.ndjson | jq -r '[.fingerprint, .title] | @tsv'
     """
-    redactor, rules = Redactor(load_redact_rules()), FingerprintRules(load_parameterize_rules())
+    redactor, rules = Redactor(load_redact_rules()), load_fingerprint_rules()
     _answer_each(lambda line: fingerprint_line(line, redactor, rules, with_reasons=with_reasons))
 
 

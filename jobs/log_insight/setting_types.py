@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from udfs.grouping import load_grouping_rules
+from udfs.ruleset import RuleError
+
 #: Type of the error of a value that holds credentials: a message does not repeat it.
 CREDENTIALS = "credentials"
 
@@ -67,10 +70,19 @@ def _readable_file(path: str) -> str:
         raise ValueError(f"cannot be read: {error.strerror}") from error
 
 
+def _grouping_file(path: str) -> str:
+    try:
+        load_grouping_rules(Path(path))
+    except RuleError as error:
+        raise ValueError(str(error)) from error
+    return path
+
+
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Name = Annotated[str, AfterValidator(_name)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 S3OrLocalPath = Annotated[str, AfterValidator(_s3_or_local_path)]
 IndexPrefix = Annotated[str, Field(max_length=200), AfterValidator(_index_prefix)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]
+GroupingFile = Annotated[str, AfterValidator(_grouping_file)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -31,6 +31,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 from jobs.log_insight.setting_types import (
     CREDENTIALS,
     Endpoint,
+    GroupingFile,
     IndexPrefix,
     Name,
     ReadableFile,
@@ -234,6 +235,11 @@ class IngestSettings(Section):
     )
     max_skew_future_seconds: Seconds = Field(
         300, description="An event time longer after arrival is flagged.", examples=["300"]
+    )
+    grouping_rules: GroupingFile | None = Field(
+        None,
+        description="File of rules that split or merge fingerprints, by service; the same on every node.",
+        examples=["/etc/cali/grouping.yaml"],
     )
 
 

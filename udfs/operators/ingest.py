@@ -6,10 +6,9 @@ from pyflink.common import Row
 from pyflink.datastream import OutputTag, ProcessFunction, RuntimeContext
 
 from jobs.log_insight.settings import Settings
-from udfs.fingerprint import FingerprintRules
+from udfs.fingerprint import load_fingerprint_rules
 from udfs.ingest import Ingest
 from udfs.operators.type_info import BYTES, keyed
-from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
 from udfs.worker import settle_garbage
 
@@ -38,7 +37,7 @@ class IngestFunction(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyp
             self._settings.source,
             self._settings.ingest,
             Redactor(load_redact_rules()),
-            FingerprintRules(load_parameterize_rules()),
+            load_fingerprint_rules(self._settings.ingest.grouping_rules),
         )
         settle_garbage()
 
