@@ -109,7 +109,9 @@ def main() -> int:
     """Measure, print, and tell whether it is good enough."""
     options = arguments()
     if not any(options.path.glob("*.csv")):
-        sys.exit(f"{options.path} holds no *.csv files. {(__doc__ or '').split(chr(10) * 2)[2]}")
+        sys.exit(
+            f"{options.path} holds no *.csv files: give a folder of logs with a column {COLUMN!r}, such as loghub's."
+        )
     redactor = Redactor(load_redact_rules())
     recall = print_recall(recall_by_kind(redactor, options.seed, options.count))
     similar = (each.log_content for each in lookalikes(options.seed, options.count))

@@ -35,6 +35,8 @@ _RARE_CARDS = re2.compile(r"4(?:\d{12}|\d{18})|(?:35|5\d|6\d)\d{11,17}")
 #: The last digits of a number that are all the same where it stands for a form of numbers.
 _PHONE_TAIL = 8
 _GROUP = re2.compile(r"[0-9０-９]+")
+_NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
+_SHORTEST_CARD = 13
 _CARD_WORD = re2.compile(r"(?i)(?:card|\bpan\b|\bcc\b|visa|카드|결제)[^\d\n]{0,24}$")
 _NAME_BEFORE = re2.compile(r"[A-Za-z]_-?$")
 
@@ -92,6 +94,8 @@ _PARTS = re2.compile(r"[a-z_]+(?::[\w.-]+)+[^\x00-\x7f]*")
 
 def _digits(found: bytes) -> str:
     """Return the digits, also those of East Asian width, as ASCII."""
+    if found.isascii():
+        return found.translate(None, _NO_DIGITS).decode()
     return "".join(str(int(character)) for character in found.decode() if character.isdecimal())
 
 
@@ -113,6 +117,8 @@ def card(text: bytes, start: int, end: int) -> int:
     before = _before(text, start)
     is_called_card = _CARD_WORD.search(before) is not None
     for digits, until in _prefixes(text, start, end):
+        if len(digits) < _SHORTEST_CARD:
+            break
         is_issued = _ISSUERS.fullmatch(digits) and (is_called_card or not _NAME_BEFORE.search(before))
         if not (is_issued or (is_called_card and _RARE_CARDS.fullmatch(digits))) or not passes_luhn(digits):
             continue

@@ -1,6 +1,6 @@
 """Replacements in a text, and where those of several passes lie in the text as it was given."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -47,7 +47,16 @@ def places(passes: Iterable[Sequence[Edit]]) -> list[Place]:
     placed: list[_Placed] = []
     for edits in passes:
         placed = _after(placed, edits)
-    return [each.place for each in placed]
+    return list(_disjoint(each.place for each in placed))
+
+
+def _disjoint(found: Iterable[Place]) -> Iterator[Place]:
+    """Give what two places share to the first: two edits may cut one placeholder, where a rule counts characters."""
+    end = 0
+    for place in found:
+        start = max(place.start, end)
+        end = max(place.end, start)
+        yield Place(start, end, place.rule)
 
 
 def _after(placed: list[_Placed], edits: Sequence[Edit]) -> list[_Placed]:
@@ -64,9 +73,6 @@ def _after(placed: list[_Placed], edits: Sequence[Edit]) -> list[_Placed]:
             to_first = taken.place.end - taken.end
             start, end = min(start, taken.place.start), max(edit.end + to_first, taken.place.end)
             index += 1
-        # Two edits may cut one placeholder: what it stands for goes to the first.
-        start = max(start, result[-1].place.end) if result else start
-        end = max(start, end)
         length = len(edit.placeholder)
         begin = edit.start + grown
         result.append(_Placed(begin, begin + length, Place(start, end, edit.rule)))

@@ -9,7 +9,12 @@ from udfs.ruleset import PARAMETERIZE_DATE, Rule, load_rules, rule_file
 
 #: A fingerprint sees this in place of every variable: a slot may hold a name today and a number tomorrow.
 _ANYTHING = b"<*>"
+#: Of the automaton of all rules, bytes. Where it does not fit, RE2 is slow, and a set finds nothing at all.
+_MAX_MEMORY = 64 * 1024 * 1024
 _PLACEHOLDER = re2.compile(rb"<[a-z-]+>")
+
+#: Variables behind each other, however many: a list.
+_LIST = re2.compile(rb"(<[a-z*-]+>)(?:[ ,;|]*<[a-z*-]+>)+")
 
 #: Short variables, such as small numbers, come again and again.
 _MAX_CACHED = 6
@@ -61,10 +66,11 @@ class Parameterizer:
         options = re2.Options()
         options.never_capture = True
         options.longest_match = True
+        options.max_mem = _MAX_MEMORY
         self._any = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules).encode(), options)
         self._templates: BoundedCache[bytes, Template] = BoundedCache(_CACHED_TEMPLATES)
         self._kinds: BoundedCache[bytes, int] = BoundedCache(_CACHED_KINDS)
-        self._which = re2.Set.FullMatchSet()
+        self._which = re2.Set.FullMatchSet(options)
         for rule in rules:
             self._which.Add(rule.pattern.encode())
         self._which.Compile()
@@ -90,7 +96,9 @@ class Parameterizer:
             shape += (literal, replacements[1])
             end = stop
         rest = data[end:]
-        return Template((b"".join(typed) + rest).decode(), (b"".join(shape) + rest).decode())
+        return Template(
+            _LIST.sub(rb"\1", b"".join(typed) + rest).decode(), _LIST.sub(rb"\1", b"".join(shape) + rest).decode()
+        )
 
     def variables(self, text: str) -> list[Variable]:
         """Return what varies in a text, in its order."""

@@ -57,7 +57,7 @@ def card(rng: random.Random, start: str, length: int) -> str:
 def luhn(body: str) -> str:
     """Return the check digit of a number."""
     doubled = (int(digit) * (2 - place % 2) for place, digit in enumerate(reversed(body)))
-    return str(-sum(value - 9 if value > 9 else value for value in doubled) % 10)  # noqa: PLR2004 - the sum of its digits
+    return str(-sum(value - 9 if value > 9 else value for value in doubled) % 10)  # noqa: PLR2004 - its digits
 
 
 def iban(rng: random.Random, country: str, account: str) -> str:
@@ -68,7 +68,7 @@ def iban(rng: random.Random, country: str, account: str) -> str:
 
 
 def resident_number(rng: random.Random, sexes: str = "1234") -> str:
-    """Return thirteen digits: a date of birth, a sex and century, and a check digit, which foreigners have otherwise."""
+    """Return thirteen digits: date of birth, sex and century, and a check digit, which foreigners have otherwise."""
     sex = rng.choice(sexes)
     year = rng.randrange(50, 100) if sex in "1256" else rng.randrange(26)
     body = f"{year:02}{rng.randrange(1, 13):02}{rng.randrange(1, 29):02}{sex}{rng.randrange(10**5):05}"
@@ -78,7 +78,8 @@ def resident_number(rng: random.Random, sexes: str = "1234") -> str:
 
 def grouped(text: str, sizes: Sequence[int], separator: str) -> str:
     """Return a text in groups of the given sizes; what is left over is in groups of the last."""
-    groups, start = [], 0
+    groups: list[str] = []
+    start = 0
     while start < len(text):
         size = sizes[min(len(groups), len(sizes) - 1)]
         groups.append(text[start : start + size])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
+from local.generator.draw import card
 from local.generator.records import Record
 
 #: Beyond the job's default limits for a line and for what a record may unpack to.
@@ -77,7 +78,7 @@ def secret_lines(rng: random.Random) -> list[SecretLine]:
         ("using access key {} for the archive", "AKIA" + _letters(rng, 16)),
         ("login with password={} was accepted", _letters(rng, 14)),
         ("calling partner with Authorization: Bearer {}", _letters(rng, 40)),
-        ("card {} tokenised", _card(rng)),
+        ("card {} tokenised", card(rng, "4", 16)),
         ("receipt sent to {}", f"{_letters(rng, 9).lower()}@shop.example.com"),
         ("stripe client ready, key {}", "sk_" + "live_" + _letters(rng, 24)),
         ("connecting to postgres://ledger:{}@db.internal:5432/ledger", _letters(rng, 12)),
@@ -88,9 +89,3 @@ def secret_lines(rng: random.Random) -> list[SecretLine]:
 
 def _letters(rng: random.Random, count: int) -> str:
     return "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=count))
-
-
-def _card(rng: random.Random) -> str:
-    digits = [4, *(rng.randrange(10) for _ in range(14))]
-    doubled = [digit * 2 - 9 * (digit > 4) if place % 2 == 0 else digit for place, digit in enumerate(digits)]  # noqa: PLR2004 - Luhn
-    return "".join(map(str, digits)) + str(-sum(doubled) % 10)

@@ -23,13 +23,18 @@ _SHAPES = {
     "order-number": ("order ORD-{d8} was paid", "주문번호 {n8} 취소", "order 20261122{d8} shipped", "orderId=A{d9}"),
     "tracking-number": ("parcel {n4}-{d4}-{d3} left Incheon", "운송장번호 5{d11} 배송중"),
     "business-number": ("사업자등록번호 {n3}-{n2}-{d5}",),
-    "product-code": ("ISBN 978{d10} is out of stock", "SKU-{d7} x 3", "EAN 880{d10} 재고 없음", "IMEI {n3}-{u4}-{d3}"),
+    "product-code": (
+        "ISBN 978{d10} is out of stock",
+        "SKU-{d7} x 3",
+        "EAN 880{d10} 재고 없음",
+        "serial {n3}-{u4}-{d3}",
+    ),
     "epoch": ("at 17{d8} s", "ts=17630{d8} late", "timestamp 1763{d15} ns", "exp=1795{d6}"),
     "time": ("2026-11-22T14:02:11.{d9}+09:00 done", "22/Nov/2026:14:02:11 +0900", "2026-11-22 14:02:11,{d3}"),
     "duration": ("took {n4}.{d3} ms", "timeout after {n5}ms", "uptime {n6}s"),
     "amount": ("total {n3},{d3},{d3} KRW", "balance is {n4}.{d2}", "결제금액 {n2},{d3}원", "amount={n7}"),
     "version": ("version 1.{d2}.{d1}-{d4}", "openssl 3.0.{d1} loaded", "pay:v2026.11.22-{x7} rolled out"),
-    "address": ("connect to 10.{n2}.{n2}.{n1}:8443 refused", "from 192.168.{n2}.{n2} port {n5}", "fe80::{x4}:{x4}%eth0"),
+    "address": ("connect to 10.{n2}.{n2}.{n1}:8443 refused", "from 192.168.{n2}.{n2} port {n5}", "fe80::{x4}%eth0"),
     "hardware-address": ("eth0 {x2}:{x2}:{x2}:{x2}:{x2}:{x2} up",),
     "pod": ("pod cart-{x10}-{l5} restarted {n1} times", "node ip-10-0-{n2}-{n2}.ec2.internal not ready"),
     "arn": (
@@ -77,14 +82,14 @@ _SHAPES = {
     ),
     "stack-frame": ("\tat com.acme.auth.TokenFilter.doFilter(TokenFilter.java:{n3})", "pay.PasswordService$Reset@{x8}"),
     "url": ("GET https://acme.io:8443/users/{n6}?page={n2} 200", "https://acme.io/@ann/posts/{n5}", "/v1/tokens/{n4}"),
-    "at-sign": ("icon-{n2}@2x.png not found", "user@{n4}.service started", "git@github.com:acme/pay.git", "@Transactional"),
+    "at-sign": ("icon-{n2}@2x.png not found", "user@{n4}.service up", "git@github.com:acme/pay.git", "@Async"),
     "coordinates": ("position 37.{d6},126.{d6}", "lat=37.{d7} lng=127.{d7}"),
     "snowflake": ("message 11{d16} delivered", "tweet id 17{d17}"),
     "hex": ("0x{x16} is not mapped", "segfault at {x12} ip {x16}", "dump: {x2} {x2} {x2} {x2} {x2} {x2} {x2} {x2}"),
-    "metric": ("http_requests_total{code=\"200\"} {n6}", "heap {n10} bytes of {n10}", "offset {n9} lag {n3}"),
+    "metric": ('http_requests_total{code="200"} {n6}', "heap {n10} bytes of {n10}", "offset {n9} lag {n3}"),
     "resource-key": ("s3://logs/2026/11/22/part-{d5}-{x8}.gz", "redis key session:{n6} evicted", "kms key alias/pay"),
     "base64-words": ("Content-Type: application/octet-stream", "ThisIsALongClassNameWithoutAnyDigits failed"),
-}  # fmt: skip
+}
 
 
 def lookalikes(seed: int, count: int) -> Iterator[Lookalike]:

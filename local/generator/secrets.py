@@ -213,7 +213,11 @@ _NAMED = (
         ("mysql -u root -p{} shop", "curl -u ann:{} https://acme.io", "sshpass -p {} ssh db-1", "redis-cli -a {} ping"),
     ),
     _Kind("arguments", mixed("{w14}"), ('["tool", "--password", "{}"]', "['--token', '{}']")),
-    _Kind("xml", _PASSWORD, ("<password>{}</password>", "<ns:Secret>{}</ns:Secret>", "<wsse:Password T='x'>{}</wsse:Password>")),
+    _Kind(
+        "xml",
+        _PASSWORD,
+        ("<password>{}</password>", "<ns:Secret>{}</ns:Secret>", "<wsse:Password T='x'>{}</wsse:Password>"),
+    ),
     _Kind("environment", _PASSWORD, ('{"name":"DB_PASSWORD","value":"{}"}', '<add key="ApiSecret" value="{}"/>')),
     _Kind(
         "variable",
@@ -227,7 +231,7 @@ _NAMED = (
             "UserRequest(name=ann, password={}, age=3)",
             "otpauth://totp/acme:ann?secret={}&issuer=acme",
             "bindpw={}",
-            "sasl.jaas.config=PlainLoginModule required username=\"app\" password=\"{}\";",
+            'sasl.jaas.config=PlainLoginModule required username="app" password="{}";',
             "ssl.keystore.password={}",
             "db.password\t{}",
         ),
@@ -263,7 +267,9 @@ _NAMED = (
         ),
     ),
     _Kind("url-odd-password", mixed("{w4}@{o6}{w3}"), ("mysql://app:{}@db-1:3306/shop", "amqp://guest:{}@mq:5672/")),
-    _Kind("url-token", mixed("{x32}"), ("https://{}@o1.ingest.sentry.io/{n7}", "https://{}:x-oauth-basic@github.com/a/b")),
+    _Kind(
+        "url-token", mixed("{x32}"), ("https://{}@o1.ingest.sentry.io/{n7}", "https://{}:x-oauth-basic@github.com/a/b")
+    ),
     _Kind("signed-url", mixed("{x64}"), ("https://b.s3.amazonaws.com/a.csv?X-Amz-Expires=900&X-Amz-Signature={}",)),
     _Kind("azure-signed-url", mixed("{w42}%3D"), ("https://a.blob.core.windows.net/c/f?sv=2024-11-04&sig={}&se=2026",)),
     _Kind("oracle-password", mixed("{w14}"), ("jdbc:oracle:thin:app/{}@db-1:1521/shop", "jdbc:oracle:oci:app/{}@shop")),
@@ -293,6 +299,7 @@ _NAMED = (
     ),
 )
 
+_FOUR_FOURS = 16
 #: The first digits and lengths of issuers' numbers, and the groups they are printed in.
 _ISSUERS = {
     "visa": (("4",), 16, (4,)),
@@ -349,7 +356,11 @@ def _planted(rng: random.Random, kind: _Kind) -> tuple[str, str]:
 
 
 def _card(starts: tuple[str, ...], length: int, sizes: tuple[int, ...]) -> Draw:
-    return lambda rng: grouped(card(rng, rng.choice(starts), length), sizes, rng.choice(("", "", " ", " ", "-", "-", ".") if length == 16 else ("", " ", "-")))
+    return lambda rng: grouped(
+        card(rng, rng.choice(starts), length),
+        sizes,
+        rng.choice(("", "", " ", " ", "-", "-", ".") if sizes == (4,) and length == _FOUR_FOURS else ("", " ", "-")),
+    )
 
 
 def _iban(country: str, account: str) -> Draw:
@@ -401,7 +412,10 @@ def _pem(separator: str) -> Draw:
 
 #: People's numbers and addresses, and what else can be told without a name.
 _BARE: dict[str, Draw] = {
-    **{kind: mixed(alternatives[0]) if len(alternatives) == 1 else shapes(*alternatives) for kind, alternatives in _TOKENS.items()},
+    **{
+        kind: mixed(alternatives[0]) if len(alternatives) == 1 else shapes(*alternatives)
+        for kind, alternatives in _TOKENS.items()
+    },
     **{f"card-{issuer}": _card(*form) for issuer, form in _ISSUERS.items()},
     **{f"iban-{country.lower()}": _iban(country, account) for country, account in _ACCOUNTS.items()},
     "jwt": _jwt,
@@ -417,8 +431,12 @@ _BARE: dict[str, Draw] = {
     "email-korean": shapes("홍길동@{l6}.kr", "{l3}.김철수@{l6}.co.kr"),
     "mobile": shapes("010-{n4}-{d4}", "010{n4}{d4}", "010.{n4}.{d4}", "010 {n4} {d4}", "016-{n3}-{d4}"),
     "landline": shapes("02-{n3}-{d4}", "031-{n3}-{d4}", "(02) {n4}-{d4}", "070-{n4}-{d4}", "051){n3}-{d4}"),
-    "international-phone": shapes("+82-10-{n4}-{d4}", "+8210{n4}{d4}", "+82 2 {n3} {d4}", "+44 20 {n4} {d4}", "+49 30 {n8}"),
-    "american-phone": shapes("+1 (415) {n3}-{d4}", "(415) {n3}-{d4}", "415-5{n2}-{d4}", "1-415-5{n2}-{d4}", "+1415{n3}{d4}"),
+    "international-phone": shapes(
+        "+82-10-{n4}-{d4}", "+8210{n4}{d4}", "+82 2 {n3} {d4}", "+44 20 {n4} {d4}", "+49 30 {n8}"
+    ),
+    "american-phone": shapes(
+        "+1 (415) {n3}-{d4}", "(415) {n3}-{d4}", "415-5{n2}-{d4}", "1-415-5{n2}-{d4}", "+1415{n3}{d4}"
+    ),
 }
 
 _KINDS = (

@@ -66,7 +66,9 @@ def test_a_card_is_told_by_issuer_length_and_check_digit(start: str, length: int
     assert found_in("card", other_digit(number)) == ""
 
 
-@pytest.mark.parametrize(("start", "length"), [("1", 16), ("20", 16), ("2220", 16), ("2721", 16), ("7", 16), ("38", 17)])
+@pytest.mark.parametrize(
+    ("start", "length"), [("1", 16), ("20", 16), ("2220", 16), ("2721", 16), ("7", 16), ("38", 17)]
+)
 def test_a_number_of_no_issuer_is_no_card(start: str, length: int) -> None:
     assert found_in("card", card(random.Random(start), start, length)) == ""  # noqa: S311 # made-up data
 
@@ -117,9 +119,7 @@ def test_a_number_of_a_rare_length_is_a_card_when_it_is_called_one(before: str, 
     ],
 )
 @pytest.mark.parametrize("separator", ["", " ", "-"])
-def test_an_account_is_told_by_its_countrys_length_and_check_digits(
-    country: str, account: str, separator: str
-) -> None:
+def test_an_account_is_told_by_its_countrys_length_and_check_digits(country: str, account: str, separator: str) -> None:
     number = iban(random.Random(country), country, account)  # noqa: S311 # made-up data
     text = grouped(number, (4,), separator)
 
@@ -212,7 +212,8 @@ def test_neighbours_and_characters_decide(
 
 
 @given(
-    st.sampled_from(sorted(CHECKS.keys() - {"ssn", "resident-number", "iban"})), st.text("0123456789aA-. @:+=", min_size=1)
+    st.sampled_from(sorted(CHECKS.keys() - {"ssn", "resident-number", "iban"})),
+    st.text("0123456789aA-. @:+=", min_size=1),
 )
 def test_a_check_ends_inside_what_was_found(check: str, text: str) -> None:
     data = f"before {text} after".encode()
@@ -237,7 +238,7 @@ VALUES = Values(re2.compile(rb"(?i)null|\*{3,}.*|<[^<>]+>"), re2.compile(rb"(?i)
         ("password=", "must", "", True),
         # A colon may stand in a sentence, which goes on with a word.
         ("password: ", "must", " be longer", False),
-        ("비밀번호： ", "dragon", " was refused", False),
+        ("비밀번호： ", "dragon", " was refused", False),  # noqa: RUF001 # as it is written in Korean
         ("password: ", "dragon", "", True),
         ("password: ", "dragon7", " was refused", True),
         ("arn:aws:secretsmanager:eu-west-1:1:secret:", "prod/db", "", False),

@@ -32,14 +32,26 @@ def test_edits_are_applied_in_one_go(edits: list[Edit], expected: bytes) -> None
         ("one", [[Edit("a", 4, 6, b"<a>")]], [Place(4, 6, "a")]),
         ("two in a pass", [[Edit("a", 1, 2, b"<a>"), Edit("a", 4, 9, b"<a>")]], [Place(1, 2, "a"), Place(4, 9, "a")]),
         # 0123<a>6789abcdef, of which 9 and a are taken.
-        ("behind another", [[Edit("a", 4, 6, b"<a>")], [Edit("b", 10, 12, b"<b>")]], [Place(4, 6, "a"), Place(9, 11, "b")]),
-        ("before another", [[Edit("a", 4, 6, b"<a>")], [Edit("b", 1, 2, b"<b>")]], [Place(1, 2, "b"), Place(4, 6, "a")]),
+        (
+            "behind another",
+            [[Edit("a", 4, 6, b"<a>")], [Edit("b", 10, 12, b"<b>")]],
+            [Place(4, 6, "a"), Place(9, 11, "b")],
+        ),
+        (
+            "before another",
+            [[Edit("a", 4, 6, b"<a>")], [Edit("b", 1, 2, b"<b>")]],
+            [Place(1, 2, "b"), Place(4, 6, "a")],
+        ),
         (
             "between two",
             [[Edit("a", 0, 1, b"<a>"), Edit("a", 9, 10, b"<a>")], [Edit("b", 4, 6, b"<b>")]],
             [Place(0, 1, "a"), Place(2, 4, "b"), Place(9, 10, "a")],
         ),
-        ("directly behind another", [[Edit("a", 0, 4, b"<a>")], [Edit("b", 3, 5, b"<b>")]], [Place(0, 4, "a"), Place(4, 6, "b")]),
+        (
+            "directly behind another",
+            [[Edit("a", 0, 4, b"<a>")], [Edit("b", 3, 5, b"<b>")]],
+            [Place(0, 4, "a"), Place(4, 6, "b")],
+        ),
         # 0123<a>6789abcdef, of which 3<a>6 is taken.
         ("over another", [[Edit("a", 4, 6, b"<a>")], [Edit("b", 3, 8, b"<b>")]], [Place(3, 7, "b")]),
         (
@@ -92,7 +104,9 @@ def _after(solid: list[tuple[int, int]], edits: list[Edit]) -> list[tuple[int, i
 
 
 @given(_edited())
-def test_places_point_into_the_first_text_are_ordered_and_disjoint(edited: tuple[bytes, list[list[Edit]], bytes]) -> None:
+def test_places_point_into_the_first_text_are_ordered_and_disjoint(
+    edited: tuple[bytes, list[list[Edit]], bytes],
+) -> None:
     first, passes, _ = edited
 
     borders = [border for place in places(passes) for border in (place.start, place.end)]
