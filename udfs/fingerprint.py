@@ -92,7 +92,7 @@ class FingerprintRules:
 
     def _read_message(self, content: str) -> _Reading:
         template = self.parameterizer.template(content[:MAX_MESSAGE])
-        exception = self.traces.exception(content.split("\n", 1)[0])
+        exception = self.traces.exception(content.partition("\n")[0])
         exceptions = () if exception is None else (exception[0],)
         return _Reading(("message", template.shape), template.text, _title(template.text), exceptions, ())
 
@@ -122,9 +122,11 @@ def load_fingerprint_rules(grouping: str | None = None, version: str = RULES_VER
 def fingerprint(content: str, service: str, rules: FingerprintRules) -> Fingerprint:
     """Return the fingerprint of a redacted text of a service."""
     reading = rules.read(content)
-    grouped = rules.grouping.apply(service, content, reading.exceptions, reading.frames, reading.parts)
+    parts = reading.parts
+    if rules.grouping.version:
+        parts = rules.grouping.apply(service, content, reading.exceptions, reading.frames, parts).parts
     exception_type = reading.exceptions[0] if reading.exceptions else None
-    value = rules.value(service, grouped.parts)
+    value = rules.value(service, parts)
     return Fingerprint(value, reading.template, reading.title, exception_type, rules.version)
 
 
@@ -147,5 +149,5 @@ def explain(content: str, service: str, rules: FingerprintRules) -> Explanation:
 
 
 def _title(text: str) -> str:
-    line = text.strip().split("\n", 1)[0]
+    line = text.lstrip().partition("\n")[0].rstrip()
     return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1] + "…"

