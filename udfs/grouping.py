@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import re2
-import yaml
 
 from udfs.cache import BoundedCache
-from udfs.ruleset import RuleError
+from udfs.ruleset import RuleError, RuleFile
 
 DEFAULT = "{{ default }}"
 
@@ -93,19 +92,9 @@ def load_grouping_rules(path: Path | None) -> GroupingRules:
     """
     if path is None:
         return GroupingRules()
-    try:
-        text = path.read_text(encoding="utf-8")
-        loader = yaml.SafeLoader(text)
-        document = loader.get_single_node()
-        nodes = {key.value: value for key, value in document.value}["rules"].value
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(f"{path}: {error}") from None
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
-        raise RuleError(f"{path.name}: no YAML with a list 'rules'") from None
-    rules = tuple(
-        _rule(f"{path.name}:{node.start_mark.line + 1}", loader.construct_object(node, deep=True)) for node in nodes
-    )
-    return GroupingRules(rules, f"-g{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}")
+    file = RuleFile(path)
+    rules = tuple(_rule(where, fields) for where, fields in file.entries("rules"))
+    return GroupingRules(rules, f"-g{hashlib.blake2b(file.text.encode(), digest_size=4).hexdigest()}")
 
 
 def _apply(
@@ -123,13 +112,11 @@ def _apply(
         if part == DEFAULT:
             parts += default
         else:
-            parts.append(part if match is None else _GROUP.sub(lambda group, of=match: of[int(group[1])] or "", part))
+            parts.append(part if match is None else match.expand(part))
     return ("grouped", *parts)
 
 
-def _rule(where: str, fields: Any) -> GroupingRule:
-    if not isinstance(fields, dict):
-        raise RuleError(f"{where}: a rule is a mapping")
+def _rule(where: str, fields: dict[str, Any]) -> GroupingRule:
     name = fields.get("name")
     unknown = fields.keys() - {*_REQUIRED, *_PATTERNS, "message"}
     if unknown:
@@ -146,8 +133,8 @@ def _rule(where: str, fields: Any) -> GroupingRule:
     groups = 0 if message is None else message.groups
     if any(int(group) > groups for part in fingerprint for group in _GROUP.findall(part)):
         raise RuleError(f"{where}: rule {name!r}: 'fingerprint' names a group that 'message' does not have")
-    patterns = (_compile(where, name, fields.get(field), is_glob=True) for field in _PATTERNS)
-    return GroupingRule(name, *patterns, message, tuple(fingerprint))
+    service, exception, frame = (_compile(where, name, fields.get(field), is_glob=True) for field in _PATTERNS)
+    return GroupingRule(str(name), service, exception, frame, message, tuple(fingerprint))
 
 
 def _compile(where: str, name: Any, pattern: Any, *, is_glob: bool = False) -> Any:

@@ -1,7 +1,7 @@
 """Rule sets: dated YAML files that are never edited after their release, so that a replay gives the same result."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +45,47 @@ def rule_file(kind: str, date: str) -> Path:
     return FOLDER / f"{kind}@{date}.yaml"
 
 
+class RuleFile:
+    """A YAML file of rules, read so that a wrong one can be named with its line.
+
+    Raises:
+        RuleError: the file cannot be read, or is no mapping in YAML.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        try:
+            self.text = path.read_text(encoding="utf-8")
+            self._loader = yaml.SafeLoader(self.text)
+            document = self._loader.get_single_node()
+        except OSError as error:
+            raise RuleError(f"{path}: {error.strerror}") from None
+        except (UnicodeDecodeError, yaml.YAMLError):
+            raise RuleError(f"{path.name}: no YAML") from None
+        pairs = document.value if isinstance(document, yaml.MappingNode) else []
+        self._sections = {key.value: value for key, value in pairs}
+
+    def entries(self, section: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the entries of a list, each with its place in the file."""
+        node = self._sections.get(section)
+        if not isinstance(node, yaml.SequenceNode):
+            raise RuleError(f"{self.name}: no list {section!r}")
+        for entry in node.value:
+            where = f"{self.name}:{entry.start_mark.line + 1}"
+            fields = self._loader.construct_object(entry, deep=True)
+            if not isinstance(fields, dict):
+                raise RuleError(f"{where}: a rule is a mapping")
+            yield where, fields
+
+    def macros(self) -> dict[str, str]:
+        """Return the macros of the file, each with those further up in it."""
+        macros: dict[str, str] = {}
+        node = self._sections.get("macros")
+        for name, pattern in (self._loader.construct_object(node, deep=True) if node else {}).items():
+            macros[name] = _expand(f"{self.name}: macro {name!r}", pattern, macros)
+        return macros
+
+
 def load_rules(path: Path, section: str = "rules") -> tuple[Rule, ...]:
     """Read a section of a rule file; the order in the file is the order of the rules.
 
@@ -53,30 +94,15 @@ def load_rules(path: Path, section: str = "rules") -> tuple[Rule, ...]:
     Raises:
         RuleError: a rule lacks a field, has an unknown one, repeats a name, or its pattern is not RE2.
     """
-    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-    document = loader.get_single_node()
-    nodes = [value for key, value in document.value if key.value == section] if document else []
-    if not nodes or not isinstance(nodes[0], yaml.SequenceNode):
-        raise RuleError(f"{path.name}: no list {section!r}")
-    macros = _macros(path.name, loader, document)
+    file = RuleFile(path)
+    macros = file.macros()
     rules: dict[str, Rule] = {}
-    for node in nodes[0].value:
-        where = f"{path.name}:{node.start_mark.line + 1}"
-        rule = _rule(where, loader.construct_object(node, deep=True), macros)
+    for where, fields in file.entries(section):
+        rule = _rule(where, fields, macros)
         if rule.name in rules:
             raise RuleError(f"{where}: rule {rule.name!r} is there twice")
         rules[rule.name] = rule
     return tuple(rules.values())
-
-
-def _macros(file: str, loader: yaml.SafeLoader, document: yaml.MappingNode) -> dict[str, str]:
-    """Return the macros of a file, each with those further up in it."""
-    macros: dict[str, str] = {}
-    for key, value in document.value:
-        if key.value == "macros":
-            for name, pattern in loader.construct_object(value, deep=True).items():
-                macros[name] = _expand(f"{file}: macro {name!r}", pattern, macros)
-    return macros
 
 
 def _expand(where: str, pattern: str, macros: Mapping[str, str]) -> str:
@@ -90,9 +116,7 @@ def _expand(where: str, pattern: str, macros: Mapping[str, str]) -> str:
     return _MACRO.sub(of, pattern)
 
 
-def _rule(where: str, fields: Any, macros: Mapping[str, str]) -> Rule:
-    if not isinstance(fields, dict):
-        raise RuleError(f"{where}: a rule is a mapping")
+def _rule(where: str, fields: dict[str, Any], macros: Mapping[str, str]) -> Rule:
     name = fields.get("name")
     known = _FIELDS | _OPTIONAL_FIELDS
     for field, value in fields.items():
