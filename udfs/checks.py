@@ -34,7 +34,7 @@ _ISSUERS = re2.compile(
 _RARE_CARDS = re2.compile(r"4(?:\d{12}|\d{18})|(?:35|5\d|6\d)\d{11,17}")
 #: The last digits of a number that are all the same where it stands for a form of numbers.
 _PHONE_TAIL = 8
-_GROUP = re2.compile(r"[0-9０-９]+")
+_GROUP = re2.compile(r"[0-9\x{FF10}-\x{FF19}]+")
 _NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
 _SHORTEST_CARD = 13
 _CARD_WORD = re2.compile(r"(?i)(?:card|\bpan\b|\bcc\b|visa|카드|결제)[^\d\n]{0,24}$")
@@ -81,12 +81,12 @@ _LONG_TOKEN = 8
 _FEWEST_CAPITALS, _MOST_CAPITALS = 0.3, 0.7
 #: The seventh digit of those who were born from 2000 on, and the last two digits of the last year that is taken.
 _BORN_AFTER_2000, _LAST_YEAR = "3478", 35
-_DASH = re2.compile(r"[‐-―－-]")
+_DASH = re2.compile(r"[\x{2010}-\x{2015}\x{FF0D}-]")
 _WORDLIKE = re2.compile(r"[a-z]+|[A-Z][a-z]+|[가-힣]+")
 #: Addresses in memory and numbers of up to 64 bits; private keys of blockchains have 256.
 _HEX = re2.compile(r"0x[0-9A-Fa-f]{1,16}")
 _PROSE_AHEAD = re2.compile(r"\s+(?:[a-z]+|[가-힣]+)(?:[\s.,;!?)]|$)")
-_COLON_BEFORE = re2.compile(r"[:：]\s*(?:(?i:bearer|basic)\s+)?$")
+_COLON_BEFORE = re2.compile(r"[:\x{FF1A}]\s*(?:(?i:bearer|basic)\s+)?$")
 #: Names in which `secret:` and `token:` are parts: of a resource, of a key in a cache.
 _RESOURCE_BEFORE = re2.compile(r"\barn:[\w:/.-]*$")
 _PARTS = re2.compile(r"[a-z_]+(?::[\w.-]+)+[^\x00-\x7f]*")
@@ -148,7 +148,7 @@ def iban(text: bytes, start: int, end: int) -> int:
 
 
 def resident_number(text: bytes, start: int, end: int) -> int:
-    """Tell a Korean resident number by its date of birth; without a hyphen by its check digit or the word before too."""
+    """Tell a Korean resident number by its date of birth; without a hyphen by check digit or word before too."""
     digits = _digits(text[start:end])
     month, day = int(digits[2:4]), int(digits[4:6])
     if not (1 <= month <= 12 and 1 <= day <= 31) or not _stands_alone(text, start, end):  # noqa: PLR2004 # a date
@@ -246,7 +246,7 @@ class Values:
 
     def is_secret(self, value: Any) -> bool:
         """Tell whether the value of a secret key is one."""
-        return not isinstance(value, str) or bool(value) and self._nothing.fullmatch(value.encode()) is None
+        return not isinstance(value, str) or (bool(value) and self._nothing.fullmatch(value.encode()) is None)
 
     def _goes_on(self, text: bytes, found: bytes, end: int) -> bool:
         if self._prose.fullmatch(found):

@@ -37,7 +37,7 @@ _MAX_KEYS = 4096
 _MAX_HIDING = 64
 
 #: Of the automata of a set, bytes. Below, RE2 gives up on some texts of a set and is slow on others.
-_MAX_MEMORY = 64 * 1024 * 1024
+_MAX_MEMORY = 128 * 1024 * 1024
 
 #: A counted repetition in a pattern, and how far the prefilter counts.
 _COUNT = re.compile(r"(?<!\\)\{(\d+)(?:,\d*)?\}")
@@ -113,8 +113,8 @@ class Redactor:
         self._rules = [_compile(rule, checks) for rule in rules.rules]
         hints = [_hint(rule) for rule in rules.rules]
         secret_keys = [rule.pattern for rule in rules.secret_keys]
-        self._which = _set_of(hints)
-        self._which_in_json = _set_of([*hints, *(f'"(?:{key})":' for key in secret_keys), _ESCAPE])
+        # Two sets, one for texts and one for JSON, would take twice the memory.
+        self._which = _set_of([*hints, *(f'"(?:{key})":' for key in secret_keys), _ESCAPE])
         self._secret_key = _search_for(secret_keys)
         self._key_is_secret: BoundedCache[str, bool] = BoundedCache(_MAX_KEYS)
 
@@ -141,7 +141,7 @@ class Redactor:
         return Redaction(self.redact_value(value), tuple(self._hits(value, "")))
 
     def suspects(self, texts: Iterable[bytes]) -> list[int]:
-        """Return the indices of the UTF-8 texts that `redact` may change."""
+        """Return the indices of the UTF-8 texts that `redact` may change, and of some that it does not."""
         return [index for index, found in enumerate(map(self._which.Match, texts)) if found]
 
     def suspect_values(self, values: Iterable[Any]) -> list[int]:
@@ -150,8 +150,7 @@ class Redactor:
         They are searched as JSON. Where that has an escape, or cannot be written, the data count as suspect: an
         escape would be part of a word that it is not part of.
         """
-        texts = map(_plain_json, values)
-        return [index for index, found in enumerate(map(self._which_in_json.Match, texts)) if found]
+        return self.suspects(map(_plain_json, values))
 
     def _field(self, key: str, value: Any) -> Any:
         if not self._is_secret_field(key, value):
@@ -174,6 +173,8 @@ class Redactor:
         for _ in range(_MAX_PASSES):
             before = data
             for index in sorted(suspects):
+                if index >= len(self._rules):
+                    break
                 edits = _find(self._rules[index], data)
                 if edits:
                     data = replace(data, edits)
@@ -226,8 +227,8 @@ def _find(rule: _CompiledRule, data: bytes) -> list[Edit]:
         until = end if rule.check is None else rule.check(data, start, end)
         if until > start and _PLACEHOLDER.fullmatch(data[start:until]) is None:
             edits.append(Edit(rule.name, start, until, rule.placeholder))
-        # A number that is none may hide one behind its first digits, and a value that is none may be a name. Long candidates hide none, and to look into each
-        # of them again would take quadratic time.
+        # A number that is none may hide one behind its first digits, and a value that is none may be a name. Long
+        # candidates hide none, and to look into each of them again would take quadratic time.
         elif until == start and end - start <= _MAX_HIDING:
             until = max(start, match.start() + 1)
         else:
@@ -276,7 +277,7 @@ def _options(*, never_capture: bool = False) -> Any:
 
 
 def _set_of(patterns: Sequence[str]) -> Any:
-    """Return a set of patterns. Its automaton forgets and goes on when it is full, where that of one pattern gives up."""
+    """Return a set of patterns. When its automaton is full it forgets and goes on; that of one pattern gives up."""
     patterns_of_set = re2.Set.SearchSet(_options())
     for pattern in patterns:
         patterns_of_set.Add(pattern.encode())

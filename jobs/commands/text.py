@@ -45,8 +45,8 @@ def fingerprint(
     """Fingerprint records (NDJSON), one JSON object a line to standard output.
 
     A line is {"service": …, "log_content": …}, with any other field that a record may have; it is redacted first, as in
-    the job. An answer has the fingerprint, its template, the variables that were masked, the parts of a stack trace that
-    counted, the rules that were applied and their version. A line that cannot be read becomes {"error": …} in its
+    the job. An answer has the fingerprint, its template, the variables that were masked, the parts of a stack trace
+    that counted, the rules that were applied and their version. A line that cannot be read becomes {"error": …} in its
     place. Exit code 0: all were read; 1: some were not; 2: there is no input, or the rules are wrong.
 
     Examples:
