@@ -159,8 +159,9 @@ def resident_number(text: bytes, start: int, end: int) -> int:
         return end
     total = sum(int(digit) * weight for digit, weight in zip(digits, _RESIDENT_WEIGHTS, strict=False))
     counted_from = 11 if digits[6] in "1234" else 13
-    fits = (counted_from - total % 11) % 10 == int(digits[-1])
-    return end if fits or _RESIDENT_WORD.search(_before(text, start)) else start
+    before = _before(text, start)
+    fits = (counted_from - total % 11) % 10 == int(digits[-1]) and not _NAME_BEFORE.search(before)
+    return end if fits or _RESIDENT_WORD.search(before) else start
 
 
 def luhn(text: bytes, start: int, end: int) -> int:

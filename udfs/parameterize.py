@@ -9,6 +9,8 @@ from udfs.ruleset import PARAMETERIZE_DATE, Rule, load_rules, rule_file
 
 #: A fingerprint sees this in place of every variable: a slot may hold a name today and a number tomorrow.
 _ANYTHING = b"<*>"
+#: A rule that puts this there shows what it found.
+_ITSELF = rb"\0"
 #: Of the automaton of all rules, bytes. Where it does not fit, RE2 is slow, and a set finds nothing at all.
 _MAX_MEMORY = 64 * 1024 * 1024
 _PLACEHOLDER = re2.compile(rb"<[a-z-]+>")
@@ -94,9 +96,9 @@ class Parameterizer:
                 in_list = False
                 continue
             literal = data[end:start]
-            is_item = in_list and replacements[0].startswith(b"<") and not literal.strip(_BETWEEN)
+            is_item = in_list and replacements[1].startswith(_ANYTHING) and not literal.strip(_BETWEEN)
             if not is_item:
-                typed += (literal, replacements[0])
+                typed += (literal, replacements[0] if replacements[0] != _ITSELF else data[start:stop])
                 shape += (literal, replacements[1])
             end = stop
             in_list = True
@@ -130,4 +132,6 @@ def _replacements(rule: Rule) -> tuple[bytes, bytes] | None:
     if rule.replace is None:
         return None
     typed = rule.replace.encode()
+    if typed == _ITSELF:
+        return typed, _ANYTHING
     return typed, _PLACEHOLDER.sub(_ANYTHING, typed)

@@ -15,15 +15,15 @@ _MAX_LINES = 1_000
 _MAX_TYPE = 200
 _CACHED_TYPES = 4_096
 
-#: Own frames that count, of the first exception that has some.
+#: Own frames that count, from the first exception that has some on.
 _MAX_FRAMES = 2
 
 #: What container runtimes, docker compose, kubectl and syslog write before each line.
 _PREFIX = re2.compile(
-    r"(?:\d{4}-\d{2}-\d{2}T[\d:.,]+(?:Z|[+-]\d{2}:?\d{2}) (?:std(?:out|err) [FP] )?"
+    r"(?:(?:\d{4}-\d{2}-\d{2}T[\d:.,]+(?:Z|[+-]\d{2}:?\d{2}) (?:std(?:out|err) [FP] )?"
     r"|[\w.-]+ +\| "
     r"|\[pod/[^\]\s]+\] "
-    r"|(?:<\d{1,3}>)?[A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2} \S+ [^\s:]+: ?)"
+    r"|(?:<\d{1,3}>)?[A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2} \S+ [^\s:]+: ?))+"
 )
 #: The tree that Python draws around exception groups.
 _GROUP = re2.compile(r"\s*(?:[|+][\s|+]*(?:-+ \d+ -+|-+|)\s?)")
@@ -41,7 +41,7 @@ _GO_PANIC = re2.compile(
 )
 #: A function of Go without its arguments, and one before the line of source that it stands in.
 _GO_FUNCTION = re2.compile(r"((?:[\w.~%@+-]+/)*[\w~%-]+\.(?:\(\*?[\w.\[\],*/ ]+\)|[\w·]+)[^\s()]*)")
-_GO_LINE = re2.compile(r"([\w.()*\[\]]+): ")
+_GO_LINE = re2.compile(r"([\w.()*\[\]]+):(?: |$)")
 #: Of the runtime's own errors the words are what a type is elsewhere.
 _GO_RUNTIME = re2.compile(
     r"(runtime error: [a-z ,-]+[a-z]|interface conversion|assignment to entry in nil map|[a-z ]+)"
@@ -49,12 +49,12 @@ _GO_RUNTIME = re2.compile(
 
 #: Names that are an exception's without an introduction: by their ending, or as a class in a package.
 _ENDINGS = "Exception|Error|Throwable|Failure|Fault|Exit|Interrupt|Timeout|Warning|Group|Iteration|Abort"
-_TYPE = re2.compile(
-    rf"(?:[A-Za-z_$][\w$]*\.)*[A-Z_$][\w$]*(?:{_ENDINGS})(?: \[[A-Z\d_]+\]| \((?:0x[0-9A-Fa-f]+|\d+)\))?"
-    r"|(?:[A-Za-z_$][\w$]*\.){2,}[A-Z][\w$]*(?: \((?:0x[0-9A-Fa-f]+|\d+)\))?"
-)
-_ANY_TYPE = re2.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*(?: \[[A-Z\d_]+\]| \((?:0x[0-9A-Fa-f]+|\d+)\))?")
-_TYPE_ANYWHERE = re2.compile(rf"(?:^|[\s\[(:\"'])((?:[A-Za-z_$][\w$]*\.)*[A-Z][\w$]*(?:{_ENDINGS}))(?:: |$)")
+_NAME = rf"(?:[A-Za-z_$][\w$]*\.)*(?:[A-Z_$][\w$]*(?:{_ENDINGS})|Error|Exception)"
+#: What Node and .NET add.
+_CODE = r"(?: \[[A-Z\d_]+\]| \((?:0x[0-9A-Fa-f]+|\d+)\))?"
+_TYPE = re2.compile(rf"(?:{_NAME}|(?:[A-Za-z_$][\w$]*\.){{2,}}[A-Z][\w$]*){_CODE}")
+_ANY_TYPE = re2.compile(rf"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*{_CODE}")
+_TYPE_ANYWHERE = re2.compile(rf"(?:^|[\s\[(:\"'])({_NAME}){_CODE}(?:: |$)")
 _CAUSES = ("---> ", "Caused by: ")
 _SKIPPED = ("Suppressed: ", "(Inner Exception #")
 
@@ -168,13 +168,15 @@ class _Reading:
         elif frame.kind is Kind.GO_FUNCTION:
             self._function = frame
         elif frame.kind is Kind.GO_FILE:
-            self._take_go_file(frame)
+            self._take_go_file(frame, text)
         return True
 
     def trace(self) -> Trace | None:
         """Return what was read, or None where there was no frame."""
         if self._function is not None and self._is_go:
             self._add(self._function)
+        if self._file is not None:
+            self._add(self._file)
         if not any(section.first_frame >= 0 for section in self._sections):
             return None
         printed = self._sections
@@ -214,13 +216,17 @@ class _Reading:
         self._sections.append(section)
         self._open.append(section)
 
-    def _take_go_file(self, file: Frame) -> None:
+    def _take_go_file(self, file: Frame, text: str) -> None:
         self._is_go = True
+        if self._file is not None:
+            self._add(self._file)
+            self._file = None
         function, self._function = self._function, None
         if function is None and (bare := _GO_FUNCTION.fullmatch(self._before)):
             function = self._frames.go_function(bare[1])
         if function is None:
-            self._file = file
+            if text.endswith(")"):
+                self._file = file
         elif function.place == "panic":
             # Above it are those that were called to clean up.
             if self._open:
@@ -263,12 +269,16 @@ class _Reading:
         return True
 
     def _take_go_line(self, text: str) -> bool:
-        """Take the line below a file, which begins with a function where gin writes the trace."""
+        """Take the line below a file where gin writes the trace: a function and its source, if that is at hand."""
         file, self._file = self._file, None
-        line = None if file is None else _GO_LINE.match(text)
-        if file is None or line is None:
+        if file is None:
             return False
-        function = self._frames.go_function(f"{file.place}.{line[1]}")
+        line = _GO_LINE.match(text)
+        if line is None:
+            self._add(file)
+            return False
+        package = file.place.rpartition("/")[0]
+        function = self._frames.go_function(f"{package}.{line[1]}" if package else line[1])
         self._add(function._replace(is_own=function.is_own and file.is_own))
         return True
 

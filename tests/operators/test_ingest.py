@@ -13,10 +13,9 @@ import pytest
 
 from jobs.log_insight.settings import IngestSettings, SourceSettings
 from schemas.error_group import ServiceSecond
-from udfs.fingerprint import FingerprintRules
+from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest
-from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +57,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
 @pytest.fixture(scope="module")
 def twin() -> Ingest:
     """The same settings and rules, without Flink."""
-    rules = FingerprintRules(load_parameterize_rules())
+    rules = load_fingerprint_rules()
     return Ingest(SourceSettings(), IngestSettings(max_line_bytes=2_048), Redactor(load_redact_rules()), rules)
 
 

@@ -27,10 +27,9 @@ from local.generator.services import SERVICE_NAMES
 from local.generator.story import Options, Shape, Story
 from local.generator.vocabulary import message
 from udfs.chunk import chunk_lines
-from udfs.fingerprint import FingerprintRules
+from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest
-from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
 
 START_MS = 1_795_348_800_000  # 2026-11-22T12:00:00Z
@@ -60,7 +59,7 @@ def options(**changes: Any) -> Options:
 
 
 def ingest() -> Ingest:
-    rules = FingerprintRules(load_parameterize_rules())
+    rules = load_fingerprint_rules()
     return Ingest(SourceSettings(), IngestSettings(), Redactor(load_redact_rules()), rules)
 
 

@@ -22,10 +22,9 @@ from schemas.receipt import Receipt
 from udfs.account import MAX_CHUNK_BYTES
 from udfs.chunk import HOUR_MS, chunk_hour, chunk_lines, hour_of
 from udfs.combine import merge_groups
-from udfs.fingerprint import FingerprintRules
+from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest, IngestResult
-from udfs.parameterize import load_parameterize_rules
 from udfs.redact import Redactor, load_redact_rules
 
 #: The machine may be busy.
@@ -38,7 +37,7 @@ LIMITS = IngestSettings(max_line_bytes=2_048, max_record_bytes=50_000, max_recor
 GOOD = b'{"timestamp":"2026-11-22T12:00:00Z","level":"INFO","service":"cart","log_content":"the neighbour"}'
 
 REDACTOR = Redactor(load_redact_rules())
-RULES = FingerprintRules(load_parameterize_rules())
+RULES = load_fingerprint_rules()
 
 
 def ingest(kind: SourceKind = SourceKind.KINESIS, content: Content = Content.RECORDS) -> Ingest:
