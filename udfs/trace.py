@@ -44,7 +44,8 @@ _GO_FUNCTION = re2.compile(r"((?:[\w.~%@+-]+/)*[\w~%-]+\.(?:\(\*?[\w.\[\],*/ ]+\
 _GO_LINE = re2.compile(r"([\w.()*\[\]]+):(?: |$)")
 #: Of the runtime's own errors the words are what a type is elsewhere.
 _GO_RUNTIME = re2.compile(
-    r"(runtime error: [a-z ,-]+[a-z]|interface conversion|assignment to entry in nil map|[a-z ]+)"
+    r"panic: (?:runtime error: [a-z ,-]+[a-z]|interface conversion|assignment to entry in nil map"
+    r"|(?:send on|close of) (?:closed|nil) channel|sync: [A-Za-z ]+)|fatal error: [a-z :]*[a-z]"
 )
 
 #: Names that are an exception's without an introduction: by their ending, or as a class in a package.
@@ -286,8 +287,9 @@ class _Reading:
         panic = None if self._open else _GO_PANIC.fullmatch(text)
         if panic is None or not (panic[1] or panic[2].startswith("runtime error: ")):
             return False
-        words = _GO_RUNTIME.match(panic[2])
-        self._push(_Section(": ".join((panic[1] or "panic", *([words[1].strip()] if words else ()))), panic[2]))
+        kind = panic[1] or "panic"
+        words = _GO_RUNTIME.match(f"{kind}: {panic[2]}")
+        self._push(_Section(kind if words is None else words[0], panic[2]))
         return True
 
     def _take_header(self, text: str, indent: int) -> None:
