@@ -46,8 +46,7 @@ SEED = 20261122
 
 #: Gaps as in `local.generator.draw`.
 PLAIN = (
-    "Payment pay_{d13} for order {x8}-{x4}-4{x3}-a{x3}-{x12} failed after {n1}{d3} ms: connection to"
-    " 10.{n2}.{n1}.{n2}:5432 refused",
+    "Payment pay_{d13} for order {x8}-{x4}-4{x3}-a{x3}-{x12} failed after {n1}{d3} ms: 10.{n2}.{n1}.{n2}:5432 refused",
     "Could not reserve {n1} of sku {c3}-{d4} for cart {x12}: stock is {n1}",
     "PSP responded 503 for /v1/payments/{d12}/confirm, retry {n1} of 5 in {n1}{d2} ms",
     "Kafka send to topic orders-{n1} failed at offset {n1}{d7}: leader of partition {d2} is not available",
@@ -99,7 +98,7 @@ TRACE = "\n".join(
         ),
         *_LIBRARY,
         "\tat java.base/java.lang.Thread.run(Thread.java:840)",
-        "Caused by: java.sql.SQLTransientConnectionException: HikariPool-{n1} - Connection is not available, {n1}{d4}ms",
+        "Caused by: java.sql.SQLTransientConnectionException: HikariPool-{n1} - not available after {n1}{d4}ms",
         "\tat com.zaxxer.hikari.pool.HikariPool.createTimeoutException(HikariPool.java:696)",
         "\tat com.zaxxer.hikari.pool.HikariPool.getConnection(HikariPool.java:197)",
         "\tat com.example.payment.PaymentRepository.connect(PaymentRepository.java:{n2})",

@@ -13,9 +13,10 @@ r"""Rules of operators that split or merge groups, by service: their own file, b
         message: 'upstream answered (\d{3})'
         fingerprint: ["{{ default }}", '\1']
 
-A rule applies where all of `service`, `exception`, `frame` (patterns as for file names) and `message` (RE2, searched in
-the redacted text) fit; the first that applies counts. `fingerprint` is what then makes two errors of a service the
-same: words, groups of `message`, and `{{ default }}` for what would count without the rule.
+A rule applies where all of `service`, `exception`, `frame` (`*` is any text, `?` any character) and `message` (RE2,
+searched in the redacted text) fit; the first that applies counts. `fingerprint` is what then makes two errors of a
+service the same: words, groups of `message` (`\0` is all that it found), and `{{ default }}` for what would count
+without the rule.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 import re2
 
 from udfs.cache import BoundedCache
-from udfs.ruleset import RuleError, RuleFile
+from udfs.ruleset import RuleError, RuleFile, compile_pattern
 
 DEFAULT = "{{ default }}"
 
@@ -34,9 +35,12 @@ DEFAULT = "{{ default }}"
 _MAX_TEXT = 8_192
 _MAX_SERVICES = 4_096
 
-_PATTERNS = ("service", "exception", "frame")
+_GLOBS = ("service", "exception", "frame")
+_TEXTS = ("name", "reason", *_GLOBS, "message")
 _REQUIRED = ("name", "reason", "fingerprint")
-_GROUP = re.compile(r"\\(\d)")
+_GROUP = re.compile(r"\\(\d+)", re.ASCII)
+#: What is found in both of them is found in every text.
+_ANY_TEXTS = ("", "x")
 
 
 class GroupingRule(NamedTuple):
@@ -93,8 +97,13 @@ def load_grouping_rules(path: Path | None) -> GroupingRules:
     if path is None:
         return GroupingRules()
     file = RuleFile(path)
-    rules = tuple(_rule(where, fields) for where, fields in file.entries("rules"))
-    return GroupingRules(rules, f"-g{hashlib.blake2b(file.text.encode(), digest_size=4).hexdigest()}")
+    rules: dict[str, GroupingRule] = {}
+    for where, fields in file.entries("rules"):
+        rule = _rule(f"{where}: rule {fields.get('name')!r}", fields)
+        if rule.name in rules:
+            raise RuleError(f"{where}: rule {rule.name!r} is there twice")
+        rules[rule.name] = rule
+    return GroupingRules(tuple(rules.values()), f"-g{hashlib.blake2b(file.text.encode(), digest_size=4).hexdigest()}")
 
 
 def _apply(
@@ -112,40 +121,54 @@ def _apply(
         if part == DEFAULT:
             parts += default
         else:
-            parts.append(part if match is None else match.expand(part))
+            parts.append(part if match is None else _with_groups(part, match))
     return ("grouped", *parts)
 
 
+def _with_groups(part: str, match: Any) -> str:
+    """Put groups into a part. RE2's `expand` would read any other backslash as an escape of Python's."""
+    return _GROUP.sub(lambda group: match[int(group[1])] or "", part)
+
+
 def _rule(where: str, fields: dict[str, Any]) -> GroupingRule:
-    name = fields.get("name")
-    unknown = fields.keys() - {*_REQUIRED, *_PATTERNS, "message"}
+    unknown = fields.keys() - {*_TEXTS, "fingerprint"}
     if unknown:
-        raise RuleError(f"{where}: rule {name!r}: {min(unknown, key=str)!r} is unknown")
+        raise RuleError(f"{where}: {min(unknown, key=str)!r} is unknown")
     missing = set(_REQUIRED) - fields.keys()
     if missing:
-        raise RuleError(f"{where}: rule {name!r} lacks {', '.join(sorted(missing))}")
-    fingerprint = fields["fingerprint"]
-    if not isinstance(fingerprint, list) or not fingerprint or not all(isinstance(part, str) for part in fingerprint):
-        raise RuleError(f"{where}: rule {name!r}: 'fingerprint' is a list of texts")
-    if not fields.keys() & {*_PATTERNS, "message"}:
-        raise RuleError(f"{where}: rule {name!r} would apply to everything; give service, exception, frame or message")
-    message = _compile(where, name, fields.get("message"))
-    groups = 0 if message is None else message.groups
-    if any(int(group) > groups for part in fingerprint for group in _GROUP.findall(part)):
-        raise RuleError(f"{where}: rule {name!r}: 'fingerprint' names a group that 'message' does not have")
-    service, exception, frame = (_compile(where, name, fields.get(field), is_glob=True) for field in _PATTERNS)
-    return GroupingRule(str(name), service, exception, frame, message, tuple(fingerprint))
+        raise RuleError(f"{where} lacks {', '.join(sorted(missing))}")
+    for field in _TEXTS:
+        if field in fields and not isinstance(fields[field], str):
+            raise RuleError(f"{where}: {field!r} is no text")
+    message = compile_pattern(where, fields["message"]) if "message" in fields else None
+    if _is_for_everything(fields, message):
+        raise RuleError(f"{where} would apply to everything; give service, exception, frame or message")
+    fingerprint = _fingerprint(where, fields["fingerprint"], message)
+    service, exception, frame = (_glob(where, fields.get(field)) for field in _GLOBS)
+    return GroupingRule(fields["name"], service, exception, frame, message, fingerprint)
 
 
-def _compile(where: str, name: Any, pattern: Any, *, is_glob: bool = False) -> Any:
+def _is_for_everything(fields: dict[str, Any], message: Any) -> bool:
+    if fields.get("service", "*").strip("*") or "exception" in fields or "frame" in fields:
+        return False
+    return message is None or all(map(message.search, _ANY_TEXTS))
+
+
+def _fingerprint(where: str, parts: Any, message: Any) -> tuple[str, ...]:
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) for part in parts):
+        raise RuleError(f"{where}: 'fingerprint' is a list of texts")
+    groups = -1 if message is None else message.groups
+    for part in parts:
+        if "{{" in part and part != DEFAULT:
+            raise RuleError(f"{where}: {part!r} is neither a word nor {DEFAULT!r}")
+        if any(int(group) > groups for group in _GROUP.findall(part)):
+            raise RuleError(f"{where}: 'fingerprint' names a group that 'message' does not have")
+    return tuple(parts)
+
+
+def _glob(where: str, pattern: str | None) -> Any:
     if pattern is None:
         return None
-    if not isinstance(pattern, str):
-        raise RuleError(f"{where}: rule {name!r}: {pattern!r} is no text")
-    if is_glob:
-        # Python's own translation uses what RE2 does not know.
-        pattern = "".join({"*": ".*", "?": "."}.get(character, re2.escape(character)) for character in pattern)
-    try:
-        return re2.compile(pattern)
-    except re2.error as error:
-        raise RuleError(f"{where}: rule {name!r}: not RE2: {error}") from None
+    # Python's own translation uses what RE2 does not know.
+    wildcards = {"*": ".*", "?": "."}
+    return compile_pattern(where, "".join(wildcards.get(character) or re2.escape(character) for character in pattern))

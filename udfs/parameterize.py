@@ -6,11 +6,12 @@ import re2
 
 from udfs.cache import BoundedCache
 from udfs.ruleset import PARAMETERIZE_DATE, Rule, load_rules, rule_file
+from udfs.scan import spans_of
 
 #: A fingerprint sees this in place of every variable: a slot may hold a name today and a number tomorrow.
 _ANYTHING = b"<*>"
 #: A rule that puts this there shows what it found.
-_ITSELF = rb"\0"
+ITSELF = r"\0"
 #: Of the automaton of all rules, bytes. Where it does not fit, RE2 is slow, and a set finds nothing at all.
 _MAX_MEMORY = 64 * 1024 * 1024
 _PLACEHOLDER = re2.compile(rb"<[a-z-]+>")
@@ -64,12 +65,12 @@ class Parameterizer:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._rules = (*rules, _UNCERTAIN)
-        self._replacements = [_replacements(rule) for rule in self._rules]
+        self._replacements = [_replacement(rule) for rule in self._rules]
         options = re2.Options()
         options.never_capture = True
         options.longest_match = True
         options.max_mem = _MAX_MEMORY
-        self._any = re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules).encode(), options)
+        self._spans = spans_of(re2.compile("|".join(f"(?:{rule.pattern})" for rule in rules).encode(), options))
         self._templates: BoundedCache[bytes, Template] = BoundedCache(_CACHED_TEMPLATES)
         self._kinds: BoundedCache[bytes, int] = BoundedCache(_CACHED_KINDS)
         self._which = re2.Set.FullMatchSet(options)
@@ -79,37 +80,37 @@ class Parameterizer:
 
     def template(self, text: str) -> Template:
         """Return the template of a text."""
-        data = text.encode()
         # No rule looks at which digit it is, and none leaves a digit: what differs in digits alone is the same.
-        key = data.translate(_ALL_DIGITS_ALIKE)
-        return self._templates.get(key) or self._templates.keep(key, self._template(data))
+        data = text.encode().translate(_ALL_DIGITS_ALIKE)
+        return self._templates.get(data) or self._templates.keep(data, self._template(data))
 
     def _template(self, data: bytes) -> Template:
         typed: list[bytes] = []
         shape: list[bytes] = []
         end = 0
         in_list = False
-        for match in self._any.finditer(data):
-            start, stop = match.span()
-            replacements = self._replacements[self._rule_of(data[start:stop])]
-            if replacements is None:
+        for start, stop in self._spans(data):
+            found = data[start:stop]
+            index = self._kinds.get(found)
+            replacement = self._replacements[self._rule_of(found) if index is None else index]
+            if replacement is None:
                 in_list = False
                 continue
             literal = data[end:start]
-            is_item = in_list and replacements[1].startswith(_ANYTHING) and not literal.strip(_BETWEEN)
-            if not is_item:
-                typed += (literal, replacements[0] if replacements[0] != _ITSELF else data[start:stop])
-                shape += (literal, replacements[1])
+            if not (in_list and replacement.is_item and not literal.strip(_BETWEEN)):
+                typed += (literal, replacement.text or found)
+                shape += (literal, replacement.shape)
             end = stop
             in_list = True
-        rest = data[end:]
-        return Template((b"".join(typed) + rest).decode(), (b"".join(shape) + rest).decode())
+        typed.append(data[end:])
+        shape.append(data[end:])
+        return Template(b"".join(typed).decode(), b"".join(shape).decode())
 
     def variables(self, text: str) -> list[Variable]:
         """Return what varies in a text, in its order."""
         data = text.encode()
-        found = [match.group() for match in self._any.finditer(data)]
-        rules = [self._rules[self._rule_of(variable)] for variable in found]
+        found = [data[start:stop] for start, stop in self._spans(data)]
+        rules = [self._rules[self._rule_of(variable.translate(_ALL_DIGITS_ALIKE))] for variable in found]
         return [
             Variable(rule.name, variable.decode())
             for rule, variable in zip(rules, found, strict=True)
@@ -117,21 +118,27 @@ class Parameterizer:
         ]
 
     def _rule_of(self, found: bytes) -> int:
-        kind = found.translate(_ALL_DIGITS_ALIKE)
-        index = self._kinds.get(kind)
-        if index is None:
-            # Alone, a variable may lack the word border that its rule asks for; then no rule's name is certain.
-            index = min(self._which.Match(kind) or (len(self._rules) - 1,))
-            if len(kind) <= _MAX_CACHED:
-                self._kinds.keep(kind, index)
-        return index
+        # Alone, a variable may lack the word border that its rule asks for; then no rule's name is certain.
+        index = min(self._which.Match(found) or (len(self._rules) - 1,))
+        return self._kinds.keep(found, index) if len(found) <= _MAX_CACHED else index
 
 
-def _replacements(rule: Rule) -> tuple[bytes, bytes] | None:
-    """Return what a rule puts into the text of a template and into its shape."""
+class _Replacement(NamedTuple):
+    """What a rule puts into the text of a template - nothing is what it found -, and into its shape.
+
+    `is_item` says whether that is a variable alone, which may be one of a list.
+    """
+
+    text: bytes
+    shape: bytes
+    is_item: bool
+
+
+def _replacement(rule: Rule) -> _Replacement | None:
     if rule.replace is None:
         return None
-    typed = rule.replace.encode()
-    if typed == _ITSELF:
-        return typed, _ANYTHING
-    return typed, _PLACEHOLDER.sub(_ANYTHING, typed)
+    if rule.replace == ITSELF:
+        return _Replacement(b"", _ANYTHING, is_item=True)
+    text = rule.replace.encode()
+    shape = _PLACEHOLDER.sub(_ANYTHING, text)
+    return _Replacement(text, shape, is_item=shape == _ANYTHING)

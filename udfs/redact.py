@@ -14,6 +14,7 @@ from udfs.cache import BoundedCache
 from udfs.checks import CHECKS, Check, Values
 from udfs.edits import Edit, places, replace
 from udfs.ruleset import REDACT_DATE, Rule, RuleError, load_rules, rule_file
+from udfs.scan import Search, search_of
 
 SECRET = "<secret>"  # noqa: S105 # the placeholder, not a secret
 
@@ -69,7 +70,7 @@ class Redaction(NamedTuple):
 
 class _CompiledRule(NamedTuple):
     name: str
-    pattern: Any
+    search: Search
     placeholder: bytes
     check: Check | None
 
@@ -122,7 +123,10 @@ class Redactor:
         """Return the text with every secret replaced by a placeholder such as `<card>`."""
         data = text.encode()
         found = self._which.Match(data)
-        return self._redact(data, found).decode() if found else text
+        if not found:
+            return text
+        redacted = self._redact(data, found)
+        return text if redacted is data else redacted.decode()
 
     def redact_value(self, value: Any) -> Any:
         """Return JSON data with its texts redacted, its keys too, and the values of secret keys taken out."""
@@ -221,19 +225,19 @@ class Redactor:
 def _find(rule: _CompiledRule, data: bytes) -> list[Edit]:
     """Return what a rule replaces in a text."""
     edits: list[Edit] = []
-    match = rule.pattern.search(data)
-    while match is not None:
-        start, end = match.span(match.lastindex or 0)
+    found = rule.search(data, 0)
+    while found is not None:
+        match_start, start, end = found
         until = end if rule.check is None else rule.check(data, start, end)
         if until > start and _PLACEHOLDER.fullmatch(data[start:until]) is None:
             edits.append(Edit(rule.name, start, until, rule.placeholder))
         # A number that is none may hide one behind its first digits, and a value that is none may be a name. Long
         # candidates hide none, and to look into each of them again would take quadratic time.
         elif until == start and end - start <= _MAX_HIDING:
-            until = max(start, match.start() + 1)
+            until = max(start, match_start + 1)
         else:
             until = end
-        match = rule.pattern.search(data, until)
+        found = rule.search(data, until)
     return edits
 
 
@@ -250,7 +254,9 @@ def _compile(rule: Rule, checks: Mapping[str, Check]) -> _CompiledRule:
     if rule.check is not None and rule.check not in checks:
         raise RuleError(f"redact rule {rule.name!r}: no check {rule.check!r}; there are {', '.join(checks)}")
     check = checks[rule.check] if rule.check else None
-    return _CompiledRule(rule.name, re2.compile(_pattern(rule).encode(), _options()), rule.replace.encode(), check)
+    return _CompiledRule(
+        rule.name, search_of(re2.compile(_pattern(rule).encode(), _options())), rule.replace.encode(), check
+    )
 
 
 def _pattern(rule: Rule) -> str:

@@ -60,10 +60,14 @@ class RuleFile:
             document = self._loader.get_single_node()
         except OSError as error:
             raise RuleError(f"{path}: {error.strerror}") from None
+        except yaml.MarkedYAMLError as error:
+            line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
+            raise RuleError(f"{path.name}{line}: no YAML: {error.problem}") from None
         except (UnicodeDecodeError, yaml.YAMLError):
             raise RuleError(f"{path.name}: no YAML") from None
+        _refuse_repeats(self.name, document)
         pairs = document.value if isinstance(document, yaml.MappingNode) else []
-        self._sections = {key.value: value for key, value in pairs}
+        self._sections = {key.value: value for key, value in pairs if isinstance(key, yaml.ScalarNode)}
 
     def entries(self, section: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the entries of a list, each with its place in the file."""
@@ -72,18 +76,35 @@ class RuleFile:
             raise RuleError(f"{self.name}: no list {section!r}")
         for entry in node.value:
             where = f"{self.name}:{entry.start_mark.line + 1}"
-            fields = self._loader.construct_object(entry, deep=True)
+            fields = self._read(where, entry)
             if not isinstance(fields, dict):
                 raise RuleError(f"{where}: a rule is a mapping")
             yield where, fields
 
     def macros(self) -> dict[str, str]:
         """Return the macros of the file, each with those further up in it."""
-        macros: dict[str, str] = {}
         node = self._sections.get("macros")
-        for name, pattern in (self._loader.construct_object(node, deep=True) if node else {}).items():
-            macros[name] = _expand(f"{self.name}: macro {name!r}", pattern, macros)
+        if node is None:
+            return {}
+        patterns = self._read(f"{self.name}:{node.start_mark.line + 1}", node)
+        if not isinstance(patterns, dict):
+            raise RuleError(f"{self.name}: 'macros' is no mapping")
+        macros: dict[str, str] = {}
+        for name, pattern in patterns.items():
+            where = f"{self.name}: macro {name!r}"
+            if not isinstance(pattern, str):
+                raise RuleError(f"{where} is no text")
+            macros[name] = _expand(where, pattern, macros)
         return macros
+
+    def _read(self, where: str, node: yaml.Node) -> Any:
+        _refuse_repeats(where, node)
+        try:
+            return self._loader.construct_object(node, deep=True)
+        except yaml.MarkedYAMLError as error:
+            raise RuleError(f"{where}: no YAML: {error.problem}") from None
+        except ValueError as error:  # a date that there is not
+            raise RuleError(f"{where}: no YAML: {error}") from None
 
 
 def load_rules(path: Path, section: str = "rules") -> tuple[Rule, ...]:
@@ -92,7 +113,7 @@ def load_rules(path: Path, section: str = "rules") -> tuple[Rule, ...]:
     `(?&name)` in a pattern stands for the pattern of that name in the section `macros`.
 
     Raises:
-        RuleError: a rule lacks a field, has an unknown one, repeats a name, or its pattern is not RE2.
+        RuleError: a rule lacks a field, has an unknown one, repeats a name, or its pattern or hint is not RE2.
     """
     file = RuleFile(path)
     macros = file.macros()
@@ -103,6 +124,28 @@ def load_rules(path: Path, section: str = "rules") -> tuple[Rule, ...]:
             raise RuleError(f"{where}: rule {rule.name!r} is there twice")
         rules[rule.name] = rule
     return tuple(rules.values())
+
+
+def compile_pattern(where: str, pattern: str) -> Any:
+    """Compile a pattern.
+
+    Raises:
+        RuleError: it is not RE2.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        raise RuleError(f"{where}: not RE2: {error.args[0].decode()}") from None
+
+
+def _refuse_repeats(where: str, node: yaml.Node | None) -> None:
+    """Refuse a mapping with a key that is there twice; YAML's reader would take the last."""
+    names = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise RuleError(f"{where}: {name!r} is there twice")
 
 
 def _expand(where: str, pattern: str, macros: Mapping[str, str]) -> str:
@@ -128,8 +171,7 @@ def _rule(where: str, fields: dict[str, Any], macros: Mapping[str, str]) -> Rule
     for field in ("pattern", "hint"):
         if field in fields:
             fields[field] = _expand(f"{where}: rule {name!r}", fields[field], macros)
-    try:
-        re2.compile(fields["pattern"])
-    except re2.error as error:
-        raise RuleError(f"{where}: rule {name!r}: not RE2: {error}") from error
+            compiled = compile_pattern(f"{where}: rule {name!r}: {field!r}", fields[field])
+            if field == "pattern" and compiled.groups and fields.get("word"):
+                raise RuleError(f"{where}: rule {name!r}: a rule with 'word' has no groups")
     return Rule(**fields)

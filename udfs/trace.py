@@ -102,7 +102,7 @@ class TraceReader:
         self._types: BoundedCache[str, bool] = BoundedCache(_CACHED_TYPES)
 
     def read(self, content: str) -> Trace | None:
-        """Return the trace in a text, or None where it has no frame."""
+        """Return the trace in a text, or None where it has no frame, or neither an exception nor an own frame."""
         if "\n" not in content:
             return None
         reading = _Reading(self._frames, self.exception)
@@ -173,7 +173,7 @@ class _Reading:
         return True
 
     def trace(self) -> Trace | None:
-        """Return what was read, or None where there was no frame."""
+        """Return what was read, or None where there was no frame, or nothing to tell it from others."""
         if self._function is not None and self._is_go:
             self._add(self._function)
         if self._file is not None:
@@ -184,6 +184,8 @@ class _Reading:
         chain = list(reversed(printed)) if self._is_root_first else printed
         exceptions = dict.fromkeys(section.exception for section in chain if section.exception is not None)
         places = dict.fromkeys(place for section in self._by_depth() for place in section.innermost())
+        if not exceptions and not places:
+            return None
         message = next((section.message for section in chain if section.exception is not None), "")
         return Trace(tuple(exceptions), tuple(places)[:_MAX_FRAMES], message)
 

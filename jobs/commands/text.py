@@ -21,6 +21,8 @@ EXIT_INCOMPLETE = 1
 EXIT_USAGE = 2
 MAX_LINE_BYTES = 1_048_576
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 _Files = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -107,7 +109,7 @@ def explain_line(line: bytes, redactor: Redactor, rules: FingerprintRules) -> An
         raise LineError("not a JSON object")
     entry = read_entry(line, MAX_LINE_BYTES)
     complete(entry)
-    service = clean_service(entry.service or "") or UNKNOWN_SERVICE
+    service = clean_service(redactor.redact(entry.service or "")) or UNKNOWN_SERVICE
     return Answer(service, explain(redactor.redact(entry.log_content), service, rules))
 
 
@@ -198,7 +200,7 @@ def answer_lines(lines: Iterable[bytes], answer: Callable[[bytes], bytes], write
     is_complete = True
     for line in lines:
         try:
-            written = answer(line.rstrip(b"\r\n"))
+            written = answer(line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n"))
         except (BadInputError, LineError) as error:
             is_complete = False
             written = orjson.dumps({"error": str(error)})

@@ -642,7 +642,7 @@ def test_a_value_and_its_explanation_agree(value: Any) -> None:
 
 def test_values_without_a_secret_are_no_suspects() -> None:
     values = [
-        {"pod": "cart-7d9f", "id": 17, "tokens": 4, "type": "bearer"},
+        {"pod": "cart-7d9f", "id": 17, "attempts": 4, "type": "bearer"},
         ["한글", None, 1.5],
         {"password": "x"},
     ]

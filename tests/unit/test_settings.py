@@ -72,6 +72,8 @@ NAMES = (
         ("CALI_AWS__ENDPOINT", "http://my_moto:5000", "underscore", "http://127.0.0.1:5000"),
         ("CALI_FLINK__CONNECTORS_JAR", "/nowhere/at-all.jar", "No such file", "connectors/target/cali-connectors.jar"),
         ("CALI_FLINK__CONNECTORS_JAR", "/", "Is a directory", "connectors/target/cali-connectors.jar"),
+        ("CALI_INGEST__GROUPING_RULES", "/nowhere/at-all.yaml", "No such file", "/etc/cali/grouping.yaml"),
+        ("CALI_INGEST__GROUPING_RULES", "/", "Is a directory", "/etc/cali/grouping.yaml"),
         ("CALI_SOURCE__KNID", "s3", "no such setting", "CALI_SOURCE__KIND"),
         *((name, value, "empty, or spaces around it", "") for name in NAMES for value in ("", " ", "x ", "\tx", "x\n")),
     ],
@@ -272,18 +274,51 @@ COMPANIONS = {
 }
 
 
+GROUPING = "rules:\n  - {name: shop, reason: why, service: cart, fingerprint: [shop]}\n"
+
+#: What is in the files that examples name.
+FILES = {"CALI_FLINK__CONNECTORS_JAR": "", "CALI_INGEST__GROUPING_RULES": GROUPING}
+
+
 @pytest.mark.parametrize(
     ("variable", "example"),
     [(variable_name(location), field.examples[0]) for location, field in describe(Settings) if field.examples],
 )
 def test_the_example_of_a_setting_would_do(monkeypatch, tmp_path, variable, example):
     monkeypatch.chdir(tmp_path)
-    jar = tmp_path / "connectors" / "target" / "cali-connectors.jar"
-    jar.parent.mkdir(parents=True)
-    jar.touch()
+    if variable in FILES:
+        example = example.removeprefix("/")
+        file = tmp_path / example
+        file.parent.mkdir(parents=True)
+        file.write_text(FILES[variable])
     for name, value in ({variable: example} | COMPANIONS.get(variable, {})).items():
         monkeypatch.setenv(name, value)
     assert load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (GROUPING + "  - {name: b, reason: why, sevrice: cart, fingerprint: [x]}", "3: rule 'b': 'sevrice' is unknown"),
+        (GROUPING + "  - {name: b, reason: why, message: '(', fingerprint: [x]}", "3: rule 'b': not RE2: missing ): ("),
+        (GROUPING + "  - {name: b, reason: why, fingerprint: [x]}", "3: rule 'b' would apply to everything"),
+        ("rules: {", "1: no YAML: "),
+    ],
+)
+def test_a_wrong_file_of_grouping_rules_is_named_with_the_line_and_the_rule(monkeypatch, tmp_path, text, problem):
+    file = tmp_path / "shop.yaml"
+    file.write_text(text)
+    message = refusal(monkeypatch, {"CALI_INGEST__GROUPING_RULES": str(file)})
+    assert message.startswith(f"CALI_INGEST__GROUPING_RULES: '{file}': shop.yaml:{problem}")
+    assert message.endswith("; example: /etc/cali/grouping.yaml")
+    assert "\n" not in message
+
+
+def test_a_file_of_grouping_rules_is_kept_as_its_path(monkeypatch, tmp_path):
+    file = tmp_path / "shop.yaml"
+    file.write_text(GROUPING)
+    monkeypatch.setenv("CALI_INGEST__GROUPING_RULES", str(file))
+    assert load_settings().ingest.grouping_rules == str(file)
 
 
 def test_settings_that_travelled_are_not_checked_again(monkeypatch, tmp_path):

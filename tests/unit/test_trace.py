@@ -152,6 +152,10 @@ def test_a_trace_may_have_no_own_frame() -> None:
     assert read("a.b.CartException: full", *java(3, "java.util")) == Trace(("a.b.CartException",), (), "full")
 
 
+def test_frames_of_libraries_alone_are_no_trace() -> None:
+    assert READER.read("\n".join(["add failed", *java(3, "java.util")])) is None
+
+
 def test_a_recursion_counts_as_one_frame() -> None:
     assert read("a.b.CartException", *[FRAME] * 900, *java(1)).frames == ("com.acme.Cart.add", "com.acme.Step0.run")
 
@@ -343,8 +347,16 @@ def test_what_was_met_before_does_not_matter() -> None:
     assert [fresh.read(text) for text in reversed(traces)] == [READER.read(text) for text in reversed(traces)]
 
 
+MANGLED = st.builds(
+    lambda line, place, text: line[: place % (len(line) + 1)] + text + line[place % (len(line) + 1) :],
+    st.sampled_from(LINES),
+    st.integers(0, 200),
+    st.text(max_size=3),
+)
+
+
 @patient
-@given(st.lists(st.one_of(st.sampled_from(LINES), st.text(max_size=20)), max_size=30).map("\n".join))
+@given(st.lists(st.one_of(st.sampled_from(LINES), MANGLED, st.text(max_size=20)), max_size=30).map("\n".join))
 def test_any_text_is_read_to_at_most_two_frames(content: str) -> None:
     trace = READER.read(content)
 
