@@ -63,7 +63,7 @@ class _Reading(NamedTuple):
 
 
 class FingerprintRules:
-    """Compiled rule sets, with a memory of the texts they have met."""
+    """Compiled rule sets, with a memory of the traces and templates they have met."""
 
     def __init__(
         self, parameterizer: Parameterizer, traces: TraceReader, grouping: GroupingRules, version: str = RULES_VERSION
@@ -79,8 +79,10 @@ class FingerprintRules:
         """Return what a text says."""
         reading = self._readings.get(content)
         if reading is None:
-            trace = self.traces.read(content)
-            reading = self._read_message(content) if trace is None else self._read_trace(trace)
+            trace = self.traces.read(content) if "\n" in content else None
+            if trace is None:
+                return self._read_message(content)
+            reading = self._read_trace(trace)
             if len(content) <= _MAX_CACHED_TEXT:
                 self._readings.keep(content, reading)
         return reading

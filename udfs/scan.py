@@ -5,27 +5,29 @@ spans lie one layer below, in the class that the extension module exports; where
 more, its public methods do the same.
 """
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-Spans = Callable[[bytes], Iterator[tuple[int, int]]]
+Spans = Callable[[bytes], list[tuple[int, int]]]
 
 
 def spans_of(pattern: Any) -> Spans:
-    """Return what yields start and end of each match in a text. The pattern is one that never matches nothing."""
-    match_of = _match_of(pattern)
-    if match_of is None:
-        return lambda text: (match.span() for match in pattern.finditer(text))
+    """Return what gives start and end of all matches in a text. The pattern is one that never matches nothing."""
+    low, anchor = _low(pattern)
+    if anchor is None:
+        return lambda text: [match.span() for match in pattern.finditer(text)]
+    match_of = low.Match
 
-    def spans(text: bytes) -> Iterator[tuple[int, int]]:
+    def spans(text: bytes) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
         start, end = 0, len(text)
         while start < end:
-            span = match_of(text, start, end)[0]
+            span = match_of(anchor, text, start, end)[0]
             start = span[1]
             if start < 0:
-                return
-            yield span
+                break
+            found.append(span)
+        return found
 
     return spans
 
@@ -43,12 +45,13 @@ Search = Callable[[bytes, int], Found | None]
 
 def search_of(pattern: Any) -> Search:
     """Return what finds the first match that begins at a place or behind it."""
-    match_of = _match_of(pattern)
-    if match_of is None:
+    low, anchor = _low(pattern)
+    if anchor is None:
         return lambda text, start: _found(pattern.search(text, start))
+    match_of = low.Match
 
     def search(text: bytes, start: int) -> Found | None:
-        spans = match_of(text, start, len(text))
+        spans = match_of(anchor, text, start, len(text))
         match_start = spans[0][0]
         if match_start < 0:
             return None
@@ -57,11 +60,10 @@ def search_of(pattern: Any) -> Search:
     return search
 
 
-def _match_of(pattern: Any) -> Callable[[bytes, int, int], list[tuple[int, int]]] | None:
-    """Return the matching of the extension module, unanchored; None where a release of the library has it no more."""
-    low: Any = getattr(pattern, "_regexp", None)
-    anchor = getattr(getattr(low, "Anchor", None), "UNANCHORED", None)
-    return None if anchor is None else partial(low.Match, anchor)
+def _low(pattern: Any) -> tuple[Any, Any]:
+    """Return the pattern of the extension module and how it searches; nothing where a release has them no more."""
+    low = getattr(pattern, "_regexp", None)
+    return low, getattr(getattr(low, "Anchor", None), "UNANCHORED", None)
 
 
 def _found(match: Any) -> Found | None:
