@@ -141,7 +141,10 @@ def iban(text: bytes, start: int, end: int) -> int:
             break
     else:
         return start
-    if text[until + 1 : until + 2].isalnum():
+    found = text[start : until + 1]
+    # In small letters and in groups it would be words, or a part of a UUID.
+    is_written_so = found.upper() == found or (found.lower() == found and found.isalnum())
+    if not is_written_so or not _stands_alone(text, start, until + 1):
         return start
     number = "".join(str(int(character, 36)) for character in (compact[4:] + compact[:4]).decode())
     return until + 1 if int(number) % _IBAN_MODULUS == 1 else start
