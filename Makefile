@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint java-test clean lock
+.PHONY: help setup demo test lint unit-test java-test clean lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,13 +21,16 @@ demo: setup ## Run the whole pipeline on this machine, with a story in it, and s
 	@$(BIN)/cali demo
 
 test: setup ## Run every check and every test.
-	@$(MAKE) --no-print-directory --jobs=2 lint java-test
-	$(BIN)/pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target java-test unit-test lint
+	$(BIN)/pytest tests/topology tests/operators tests/pipeline tests/integration
 
 lint: setup ## Check style and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+unit-test: setup ## Run the tests that need neither a JVM nor the stack.
+	$(BIN)/pytest tests/unit
 
 java-test: setup
 	$(MVN) --file connectors/pom.xml test
