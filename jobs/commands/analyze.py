@@ -68,9 +68,9 @@ def analyze() -> None:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def load_rules() -> Rules:
-    """Load the rule sets that the job uses."""
-    return Rules(Redactor(load_redact_rules()), load_fingerprint_rules())
+def load_rules(grouping: str | None = None) -> Rules:
+    """Load the rule sets that the job uses, with the operators' file where there is one."""
+    return Rules(Redactor(load_redact_rules()), load_fingerprint_rules(grouping))
 
 
 def incident_of(text: LogText, rules: Rules, environment: str, now_ms: int) -> Incident:
@@ -138,7 +138,7 @@ async def _analyze_lines(lines: Iterable[bytes], settings: Settings, secrets: Se
 async def _results(
     lines: Iterable[bytes], settings: Settings, secrets: Secrets
 ) -> AsyncIterator[tuple[int, Analysis | LineError]]:
-    rules = load_rules()
+    rules = load_rules(settings.ingest.grouping_rules)
     async with (
         contextlib.aclosing(make_retriever(settings, secrets)) as retriever,
         contextlib.aclosing(make_analyst(settings, secrets)) as analyst,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.rule_docs import tables
 from udfs.fingerprint import load_fingerprint_rules
 from udfs.frames import load_frame_rules
 from udfs.parameterize import load_parameterize_rules
@@ -218,3 +219,9 @@ def test_a_released_file_is_as_it_was_released(name: str) -> None:
         f"{name} was edited. A released file is never edited: add a new one with its date. Only while the version in "
         f"pyproject.toml is unreleased may the sums be renewed: cd {FOLDER} && sha256sum *.yaml > checksums.txt"
     )
+
+
+def test_the_page_of_rules_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "rules.md"
+
+    assert page.read_text() == "\n".join(tables()), "python -m jobs.rule_docs >docs/rules.md"
