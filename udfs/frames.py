@@ -43,6 +43,8 @@ _ROOTS = frozenset(
     }
 )
 _VERSION = re2.compile(rb"(?i)v?\d[\w.+-]*|[0-9a-f]{7,}|.*\d{4,}.*")
+#: With source maps a frame lies in what was written, without in what was built of it.
+_SCRIPT = re2.compile(rb"\.(?:[cm]?tsx?|[cm]js|jsx)$")
 _UNSTABLE = re2.compile(rb"0x[0-9a-fA-F]+|[0-9a-f]{12,}|\d{4,}")
 
 
@@ -153,6 +155,7 @@ class FrameReader:
     def _read_node(self, function: bytes, file: bytes) -> Frame:
         file = file.removeprefix(b"file://").removeprefix(b"webpack-internal:///").removeprefix(b"webpack:///")
         is_own = not self._node.is_library(file)
+        file = _SCRIPT.sub(b".js", file)
         return Frame(Kind.FRAME, _place(file, self._node.name(function)), is_own=is_own)
 
     def _read_python(self, line: bytes) -> Frame:

@@ -26,6 +26,8 @@ _HEADER = re2.compile(
         rf"(?:\[({_NAME})\](?:\s*[:-])?\s+|({_NAME}) [-|]\s+|({_NAME}):\s+)?"
     ).encode()
 )
+#: What Node and Go begin with, where no logger has written: it says what failed and stays.
+_RUNTIME_WORDS = frozenset({"Error", "panic"})
 _IN_BRACKETS, _WITH_COLON = 6, 8
 _WHOLE_NAME = re2.compile(_NAME)
 #: `[main]`, `[http-nio-8080-exec-1]`, `[pool-2-thread-7]`: loggers put their threads where others put the service.
@@ -79,6 +81,8 @@ def read_header(text: str) -> TextReading | None:
     if service is None and before and _is_service(before):
         service = before
     message = text[len(head[:end].decode()) :]
+    if labelled in _RUNTIME_WORDS and not (time or before or service):
+        message = text
     return TextReading(bracketed or bare or labelled, service, time or _time_in(message), message or text)
 
 

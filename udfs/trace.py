@@ -37,7 +37,7 @@ _INTRODUCTION = re2.compile(
 _FIRST_WORDS = ("Caused", "Wrapped", "Suppressed", "Unc", "Unh", "Exc", "--", "[", "(Inner")
 #: What a Go program writes when it ends, and how servers tell of it.
 _GO_PANIC = re2.compile(
-    r"(?:.*?\b(?:(panic|fatal error)(?: serving \S+)?: ))?((?:runtime error: )?.*?)(?: \[recovered(?:, repanicked)?\])?"
+    r"(?:.*?\b(panic|fatal error)(?: serving \S+)?: (.*?)|.*?(runtime error: .*?))(?: \[recovered(?:, repanicked)?\])?"
 )
 #: A function of Go without its arguments, and one before the line of source that it stands in.
 _GO_FUNCTION = re2.compile(r"((?:[\w.~%@+-]+/)*[\w~%-]+\.(?:\(\*?[\w.\[\],*/ ]+\)|[\w·]+)[^\s()]*)")
@@ -287,11 +287,11 @@ class _Reading:
 
     def _take_panic(self, text: str) -> bool:
         panic = None if self._open else _GO_PANIC.fullmatch(text)
-        if panic is None or not (panic[1] or panic[2].startswith("runtime error: ")):
+        if panic is None:
             return False
-        kind = panic[1] or "panic"
-        words = _GO_RUNTIME.match(f"{kind}: {panic[2]}")
-        self._push(_Section(kind if words is None else words[0], panic[2]))
+        kind, message = panic[1] or "panic", panic[2] or panic[3] or ""
+        words = _GO_RUNTIME.match(f"{kind}: {message}")
+        self._push(_Section(kind if words is None else words[0], message))
         return True
 
     def _take_header(self, text: str, indent: int) -> None:

@@ -25,6 +25,7 @@ CASES = [
     ("url", "https://api.example.com:8443/v1/orders/17?user=bob#x", "<url>"),
     ("url", "jdbc:postgresql://db:5432/shop", "jdbc:<url>"),
     ("email", "message-id@mail.internal", "<email>"),
+    ("user-at-host", "rabbit@mq-one", "<name>"),
     ("ip", "10.2.3.4", "<ip>"),
     ("ip", "10.2.3.4:5432", "<ip>"),
     ("ip", "/10.2.3.4:5432", "<ip>"),

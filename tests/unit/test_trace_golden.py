@@ -184,8 +184,8 @@ READ: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "node/cart": (("TypeError",), ("cart.js:Cart.total", "quote.js:Quote")),
     "node/sync": (("SyncError", "FetchError", "Error"), ("feed.js:Feed.sync", "scheduler.js:Scheduler.tick")),
-    "node/upload": (("RangeError",), ("upload.mjs:Upload.checkPart", "upload.mjs:Upload")),
-    "node/worker": (("Error",), ("queue.ts:Queue.take", "queue.ts:Queue")),
+    "node/upload": (("RangeError",), ("upload.js:Upload.checkPart", "upload.js:Upload")),
+    "node/worker": (("Error",), ("queue.js:Queue.take", "queue.js:Queue")),
     "node/pool": (("AggregateError", "Error"), ("db/pool.js:Pool.connect", "db/store.js:Store.open")),
     "dotnet/order": (
         ("System.InvalidOperationException", "Npgsql.PostgresException"),
@@ -436,6 +436,7 @@ SAME_GO = [
 ]
 
 SAME_NODE = [
+    row("node/worker", "what was built of it", swap("queue.ts", "queue.js")),
     row("node/cart", "newer release", sub(r":(\d+):(\d+)\)", r":1\1:\2)"), swap("'price'", "'vat'")),
     row("node/cart", "another root", swap("/app/", "/usr/src/app/")),
     row("node/cart", "Windows", swap("/app/src/", "D:\\srv\\src\\", "/app/node_modules/", "D:\\srv\\node_modules\\")),
