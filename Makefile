@@ -8,11 +8,13 @@ MVN := mvn --batch-mode --no-transfer-progress
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
 	--custom-compile-command 'make lock'
 
+STACK_TESTS := tests/integration/test_local_stack.py
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit-test java-test clean lock
+.PHONY: help setup demo test lint unit-test stack-test java-test clean lock
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything from nothing; does what is missing or has changed, and leaves .venv/bin/cali.
 	@scripts/setup
@@ -21,13 +23,17 @@ demo: setup ## Run the whole pipeline on this machine, with a story in it, and s
 	@$(BIN)/cali demo
 
 test: setup ## Run every check and every test.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target java-test unit-test lint
-	$(BIN)/pytest tests/topology tests/operators tests/pipeline tests/integration
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target stack-test java-test unit-test lint
+	$(BIN)/pytest tests/topology tests/operators tests/pipeline tests/integration --ignore $(STACK_TESTS)
 
 lint: setup ## Check style and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# They start stacks of their own and mostly wait, which leaves a core to the checks beside them.
+stack-test: setup
+	$(BIN)/pytest $(STACK_TESTS)
 
 unit-test: setup ## Run the tests that need neither a JVM nor the stack.
 	$(BIN)/pytest tests/unit
