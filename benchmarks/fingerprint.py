@@ -60,7 +60,7 @@ CLEAN = (
     "Cache refreshed: {n1}{d3} entries of catalog version 2.{d2}.{d1}",
 )
 _LIBRARY = tuple(
-    f"\tat org.springframework.{package}.{name}.{method}({name}.java:{line})"
+    f"\tat org.springframework.{package}.{name}.{method}({name}.java:{{n1}}{{d{len(str(line)) - 1}}})"
     for package, name, method, line in (
         ("aop.framework", "CglibAopProxy$DynamicAdvisedInterceptor", "intercept", 703),
         ("transaction.interceptor", "TransactionInterceptor", "invoke", 119),
@@ -72,7 +72,7 @@ _LIBRARY = tuple(
         ("boot.actuate.metrics.web.servlet", "WebMvcMetricsFilter", "doFilterInternal", 96),
     )
 ) + tuple(
-    f"\tat org.apache.{package}.{name}.{method}({name}.java:{line})"
+    f"\tat org.apache.{package}.{name}.{method}({name}.java:{{n1}}{{d{len(str(line)) - 1}}})"
     for package, name, method, line in (
         ("catalina.core", "ApplicationFilterChain", "internalDoFilter", 205),
         ("catalina.core", "StandardWrapperValve", "invoke", 167),
@@ -87,7 +87,7 @@ TRACE = "\n".join(
     (
         "com.example.payment.PaymentException: payment pay_{d13} could not be stored",
         *(
-            f"\tat com.example.payment.{name}.{method}({name}.java:{{n2}})"
+            f"\tat com.example.payment.{name}.{method}({name}.java:{{n1}}{{d2}})"
             for name, method in (
                 ("PaymentRepository", "insert"),
                 ("PaymentService", "authorize"),

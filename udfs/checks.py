@@ -89,7 +89,7 @@ _PROSE_AHEAD = re2.compile(r"\s+(?:[a-z]+|[가-힣]+)(?:[\s.,;!?)]|$)")
 _COLON_BEFORE = re2.compile(r"[:\x{FF1A}]\s*(?:(?i:bearer|basic)\s+)?$")
 #: Names in which `secret:` and `token:` are parts: of a resource, of a key in a cache.
 _RESOURCE_BEFORE = re2.compile(r"\barn:[\w:/.-]*$")
-_PARTS = re2.compile(r"[a-z_]+(?::[\w.-]+)+[^\x00-\x7f]*")
+_PARTS = re2.compile(r"[a-z_]+(?::(?:[a-z_.-]+|\d+))+[^\x00-\x7f]*")
 
 
 def _digits(found: bytes) -> str:
@@ -220,7 +220,7 @@ def random(text: bytes, start: int, end: int) -> int:
 
 
 def code(text: bytes, start: int, end: int) -> int:
-    """Tell a code that somebody typed or was sent: it is no year and no number of something."""
+    """Tell a code that somebody typed or was sent: it is no part of a longer number."""
     return end if _stands_alone(text, start, end) else start
 
 
@@ -250,6 +250,8 @@ class Values:
 
     def is_secret(self, value: Any) -> bool:
         """Tell whether the value of a secret key is one."""
+        if isinstance(value, bool):
+            return False
         return not isinstance(value, str) or (bool(value) and self._nothing.fullmatch(value.encode()) is None)
 
     def _goes_on(self, text: bytes, found: bytes, end: int) -> bool:

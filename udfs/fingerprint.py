@@ -100,8 +100,12 @@ class FingerprintRules:
 
     def _read_trace(self, trace: Trace) -> _Reading:
         message = self.parameterizer.template(trace.message[:MAX_TITLE])
-        title = ": ".join(part for part in (*trace.exceptions[:1], message.text) if part) or trace.frames[0]
-        template = "\n".join((" < ".join(trace.exceptions), *(f"  at {frame}" for frame in trace.frames)))
+        kind, _, words = trace.exceptions[0].partition(": ") if trace.exceptions else ("", "", "")
+        if words and not trace.message.startswith(words):
+            kind = trace.exceptions[0]
+        title = ": ".join(part for part in (kind, message.text) if part) or trace.frames[0]
+        places = [f"  at {frame}" for frame in trace.frames] or [f"  {message.text}"]
+        template = "\n".join((" < ".join(trace.exceptions), *places))
         # Without a frame of its own a sender is known by what its libraries said.
         parts = ("trace", *trace.exceptions, *(trace.frames or (message.shape,)))
         return _Reading(parts, template, _title(title), trace.exceptions, trace.frames)

@@ -94,6 +94,26 @@ def load_frame_rules(date: str = FRAMES_DATE) -> dict[str, Names]:
     }
 
 
+def _without_numbers(line: str) -> str:
+    """Return a line with a nought for its number, which every release changes, and a Go function without arguments.
+
+    Nothing of a frame depends on them, and the memory of lines would be of no use.
+    """
+    if line.startswith('File "'):
+        file, at, rest = line.partition('", line ')
+        return f"{file}{at}0{rest.lstrip('0123456789')}"
+    if line.endswith(")") and not line.startswith("at ") and " (" not in line:
+        return f"{line.rpartition('(')[0]}()"
+    head, colon, tail = line.partition(" +0x")[0].rpartition(":")
+    number = tail.removeprefix("line ").rstrip(")")
+    if not colon or not number.isdigit():
+        return line
+    before, _, column = head.rpartition(":")
+    if column.isdigit():
+        head = f"{before}:0"
+    return f"{head}:{tail.replace(number, '0')}"
+
+
 class _Language:
     """The compiled rules of a language."""
 
@@ -124,6 +144,7 @@ class FrameReader:
 
     def read(self, line: str) -> Frame:
         """Read a line without the space around it."""
+        line = _without_numbers(line)
         frame = self._lines.get(line)
         if frame is None:
             if len(line) > _MAX_FRAME_LINE:

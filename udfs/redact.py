@@ -33,6 +33,7 @@ _ESCAPE = r"\\"
 #: Whole numbers below cannot be a card or a telephone number.
 _SMALL_NUMBER = 10**9
 _MAX_KEYS = 4096
+_MAX_KEY = 200
 
 #: Candidates up to this length are looked into again where they are none, bytes.
 _MAX_HIDING = 64
@@ -164,7 +165,9 @@ class Redactor:
     def _is_secret_field(self, key: str, value: Any) -> bool:
         secret = self._key_is_secret.get(key)
         if secret is None:
-            secret = self._key_is_secret.keep(key, self._secret_key.fullmatch(key.encode()) is not None)
+            secret = self._secret_key.fullmatch(key.encode()) is not None
+            if len(key) <= _MAX_KEY:
+                self._key_is_secret.keep(key, secret)
         return secret and value is not None and self._values.is_secret(value)
 
     def _number(self, value: float) -> Any:

@@ -17,6 +17,8 @@ _CACHED_TYPES = 4_096
 
 #: Own frames that count, from the first exception that has some on.
 _MAX_FRAMES = 2
+#: Exceptions that count, from the outermost.
+_MAX_EXCEPTIONS = 12
 
 #: What container runtimes, docker compose, kubectl and syslog write before each line.
 _PREFIX = re2.compile(
@@ -187,7 +189,7 @@ class _Reading:
         if not exceptions and not places:
             return None
         message = next((section.message for section in chain if section.exception is not None), "")
-        return Trace(tuple(exceptions), tuple(places)[:_MAX_FRAMES], message)
+        return Trace(tuple(exceptions)[:_MAX_EXCEPTIONS], tuple(places)[:_MAX_FRAMES], message)
 
     def _by_depth(self) -> list[_Section]:
         """Return the sections in the order of their frames, but groups, which only hold others, behind them."""

@@ -138,7 +138,7 @@ class Validator:
 
     def _service(self, entry: LogEntry, flags: list[Flag]) -> str:
         name = entry.service or ""
-        service = clean_service(self._redactor.redact(name))
+        service = safe_service(name, self._redactor)
         if service is None:
             flags.append(Flag.SERVICE_MISSING)
             return UNKNOWN_SERVICE
@@ -213,6 +213,12 @@ def judge_level(content: str) -> Severity:
     if _ERROR_WORDS.search(text):
         return Severity.ERROR
     return Severity.WARN if _WARN_WORDS.search(text) else Severity.INFO
+
+
+def safe_service(name: str, redactor: Redactor) -> str | None:
+    """Return a service's name cleaned, then redacted: a control character may stand in the middle of a secret."""
+    cleaned = clean_service(name)
+    return None if cleaned is None else clean_service(redactor.redact(cleaned))
 
 
 def clean_service(name: str) -> str | None:

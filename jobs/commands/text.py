@@ -15,7 +15,7 @@ from udfs.ingest import to_line
 from udfs.parse import complete, read_entry
 from udfs.redact import Redactor, load_redact_rules
 from udfs.ruleset import RuleError
-from udfs.validate import UNKNOWN_SERVICE, clean_service
+from udfs.validate import UNKNOWN_SERVICE, safe_service
 
 EXIT_INCOMPLETE = 1
 EXIT_USAGE = 2
@@ -109,7 +109,7 @@ def explain_line(line: bytes, redactor: Redactor, rules: FingerprintRules) -> An
         raise LineError("not a JSON object")
     entry = read_entry(line, MAX_LINE_BYTES)
     complete(entry)
-    service = clean_service(redactor.redact(entry.service or "")) or UNKNOWN_SERVICE
+    service = safe_service(entry.service or "", redactor) or UNKNOWN_SERVICE
     return Answer(service, explain(redactor.redact(entry.log_content), service, rules))
 
 
@@ -170,7 +170,7 @@ def _read_value(line: bytes, *, is_text: bool) -> Any:
         raise LineError(f"longer than {MAX_LINE_BYTES} bytes")
     try:
         # Pydantic's parser bounds the depth, where orjson's goes deeper than Python functions can follow.
-        value = line.decode() if is_text else from_json(line)
+        value = line.decode() if is_text else from_json(line, allow_inf_nan=False)
     except UnicodeDecodeError:
         raise LineError("not UTF-8") from None
     except ValueError:

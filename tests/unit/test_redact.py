@@ -387,9 +387,31 @@ def test_fields_are_redacted_however_deep_they_lie() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["password", "db.password", "Authorization", "accessToken", "X-Api-Key", "client_secret", "set-cookie", "passwd"],
+    [
+        *(
+            "password",
+            "db.password",
+            "Authorization",
+            "accessToken",
+            "X-Api-Key",
+            "client_secret",
+            "set-cookie",
+            "passwd",
+        ),
+        *(
+            "db_pass",
+            "비번",
+            "userPw",
+            "password2",
+            "password_confirm",
+            "passwordHash",
+            "sessionId",
+            "card.pin",
+            "secrets",
+        ),
+    ],
 )
-@pytest.mark.parametrize("value", ["x1", 7, True, ["a"], {"a": {"b": "c"}}])
+@pytest.mark.parametrize("value", ["x1", 7, ["a"], {"a": {"b": "c"}}])
 def test_the_value_of_a_secret_key_is_taken_out_whole(key: str, value: object) -> None:
     once = REDACTOR.redact_value({"a": {key: value}})
 
@@ -402,7 +424,9 @@ def test_a_key_that_only_speaks_of_secrets_keeps_its_value(key: str) -> None:
     assert REDACTOR.redact_value({key: "x"}) == {key: "x"}
 
 
-@pytest.mark.parametrize("value", ["", None, "********", "[REDACTED]", "null", "<secret>", "${DB_PASSWORD}"])
+@pytest.mark.parametrize(
+    "value", ["", None, "********", "[REDACTED]", "null", "<secret>", "${DB_PASSWORD}", False, True]
+)
 def test_a_secret_key_without_a_secret_keeps_its_value(value: object) -> None:
     assert REDACTOR.redact_value({"password": value}) == {"password": value}
     assert REDACTOR.explain({"password": value}).hits == ()
@@ -421,19 +445,39 @@ def test_the_explanation_says_in_characters_where_the_secret_stands(case: Case, 
     assert all(hit.field == "" for hit in redaction.hits)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["!QAZ2wsx", "(S3cr3tPa55w", "{hunter2x", "@dminpass1", "my.secret123", "a.b.getmein", "xxab1234x", "P4ss…word"],
+)
+def test_a_password_that_looks_like_an_expression_is_one(value: str) -> None:
+    assert REDACTOR.redact(f"password={value} next") == "password=<secret> next"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("smtp://ann@example.com:{}@localhost:587", "smtp://ann@example.com:<secret>@localhost:587"),
+        ("mysql://root:p@ss/{}@host/db", "mysql://root:<secret>@host/db"),
+        ("token=user:{} next", "token=<secret> next"),
+    ],
+)
+def test_signs_that_separate_elsewhere_may_be_in_a_secret(text: str, expected: str) -> None:
+    assert REDACTOR.redact(text.replace("{}", "hunter2Abc9")).replace("<email>", "ann@example.com") == expected
+
+
 def test_the_explanation_names_rule_field_and_place_and_never_what_was_found() -> None:
     rng = random.Random(SEED)  # noqa: S311 # made-up data
     digits, password = card(rng, "4", 16), PASSWORD(rng)
 
     redaction = REDACTOR.explain(
-        {"a": {"b": [f"x {digits} and {digits}"]}, "password": password, "pin": {"token": [1]}, "n": int(digits)}
+        {"a": {"b": [f"x {digits} and {digits}"]}, "password": password, "x": {"token": [1]}, "n": int(digits)}
     )
 
     assert redaction.hits == (
         Hit("card", "a.b.0", 2, 18),
         Hit("card", "a.b.0", 23, 39),
         Hit("secret-key", "password", 0, len(password)),
-        Hit("secret-key", "pin.token", 0, 0),
+        Hit("secret-key", "x.token", 0, 0),
         Hit("card", "n", 0, 16),
     )
     assert digits not in str(redaction)

@@ -405,3 +405,11 @@ def test_lines_that_cannot_be_redacted_show_in_the_exit_code() -> None:
     ran = run(redact, b'{"log_content":"one"}\nhunter2\n')
 
     assert ran == (1, f'{{"log_content":"one"}}\n{{"error":"{NO_JSON}"}}\n', "")
+
+
+def test_a_control_character_hides_no_secret_in_the_name_of_a_service() -> None:
+    line = json.dumps({"service": "ann\x01@example.com", "log_content": "x"}).encode()
+
+    answer = json.loads(run(fingerprint, line)[1])
+
+    assert answer["service"] == "<email>"
