@@ -38,7 +38,7 @@ _MAX_KEY = 200
 #: Candidates up to this length are looked into again where they are none, bytes.
 _MAX_HIDING = 64
 
-#: Of the automata of a set, bytes. Below, RE2 gives up on some texts of a set and is slow on others.
+#: Of the automata of a pattern or of the set, bytes. With less, the set begins anew too often where lines differ much.
 _MAX_MEMORY = 128 * 1024 * 1024
 
 #: A counted repetition in a pattern, and how far the prefilter counts.
@@ -46,7 +46,7 @@ _COUNT = re.compile(r"(?<!\\)\{(\d+)(?:,\d*)?\}")
 _MAX_COUNT = 4
 
 _PLACEHOLDER = re2.compile(r"<[a-z][a-z-]{1,24}>")
-#: Before what begins a word. In a join of texts, a newline is the border and belongs to neither.
+#: Before what begins a word; a line feed or a quote may stand there as JSON and URLs write them.
 _WORD = r"(?m:^|[^A-Za-z0-9\n]|\\[nrtbf]|\\u[0-9A-Fa-f]{4}|%%[0-9A-Fa-f]{2})(%s)"
 
 
