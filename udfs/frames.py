@@ -104,6 +104,9 @@ def _without_numbers(line: str) -> str:
         return f"{file}{at}0{rest.lstrip('0123456789')}"
     if line.endswith(")") and not line.startswith("at ") and " (" not in line:
         return f"{line.rpartition('(')[0]}()"
+    if line.startswith("at ") and line.endswith("]"):
+        # Loggers of the JVM name the jar behind the frame.
+        line = line.rpartition(" ")[0]
     head, colon, tail = line.partition(" +0x")[0].rpartition(":")
     number = tail.removeprefix("line ").rstrip(")")
     if not colon or not number.isdigit():
