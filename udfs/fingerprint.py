@@ -79,7 +79,7 @@ class FingerprintRules:
         """Return what a text says."""
         reading = self._readings.get(content)
         if reading is None:
-            trace = self.traces.read(content) if "\n" in content else None
+            trace = self.traces.read(content)
             if trace is None:
                 return self._read_message(content)
             reading = self._read_trace(trace)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import re2
 
 from udfs.cache import BoundedCache
-from udfs.ruleset import FRAMES_DATE, Rule, load_rules, rule_file
+from udfs.ruleset import FRAMES_DATE, Rule, load_sections, rule_file
 
 _MAX_FRAME_LINE = 1_000
 _CACHED_LINES = 20_000
@@ -87,11 +87,9 @@ def load_frame_rules(date: str = FRAMES_DATE) -> dict[str, Names]:
     Raises:
         RuleError: the file is wrong.
     """
-    path = rule_file("frames", date)
-    return {
-        language: Names(load_rules(path, f"{language}_libraries"), load_rules(path, f"{language}_names"))
-        for language in _LANGUAGES
-    }
+    sections = [f"{language}_{kind}" for language in _LANGUAGES for kind in ("libraries", "names")]
+    rules = iter(load_sections(rule_file("frames", date), sections))
+    return {language: Names(next(rules), next(rules)) for language in _LANGUAGES}
 
 
 def _without_numbers(line: str) -> str:

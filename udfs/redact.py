@@ -13,7 +13,7 @@ import re2
 from udfs.cache import BoundedCache
 from udfs.checks import CHECKS, Check, Values
 from udfs.edits import Edit, places, replace
-from udfs.ruleset import REDACT_DATE, Rule, RuleError, load_rules, rule_file
+from udfs.ruleset import REDACT_DATE, Rule, RuleError, load_sections, rule_file
 from udfs.scan import Search, search_of
 
 SECRET = "<secret>"  # noqa: S105 # the placeholder, not a secret
@@ -95,8 +95,7 @@ def load_redact_rules(date: str = REDACT_DATE) -> RedactRules:
     Raises:
         RuleError: the file is wrong.
     """
-    path = rule_file("redact", date)
-    return RedactRules(*(load_rules(path, section) for section in ("rules", "secret_keys", "no_secrets", "prose")))
+    return RedactRules(*load_sections(rule_file("redact", date), ("rules", "secret_keys", "no_secrets", "prose")))
 
 
 class Redactor:

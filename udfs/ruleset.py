@@ -1,7 +1,7 @@
 """Rule sets: dated YAML files that are never edited after their release, so that a replay gives the same result."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,8 +115,21 @@ def load_rules(path: Path, section: str = "rules") -> tuple[Rule, ...]:
     Raises:
         RuleError: a rule lacks a field, has an unknown one, repeats a name, or its pattern or hint is not RE2.
     """
+    return load_sections(path, (section,))[0]
+
+
+def load_sections(path: Path, sections: Iterable[str]) -> list[tuple[Rule, ...]]:
+    """Read several sections of a rule file at once, each as `load_rules` does.
+
+    Raises:
+        RuleError: as of `load_rules`.
+    """
     file = RuleFile(path)
     macros = file.macros()
+    return [_section(file, section, macros) for section in sections]
+
+
+def _section(file: RuleFile, section: str, macros: Mapping[str, str]) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
     for where, fields in file.entries(section):
         rule = _rule(where, fields, macros)
