@@ -343,6 +343,13 @@ class IndexSettings(Section):
         examples=["3"],
     )
     request_timeout_seconds: Seconds = Field(5.0, description="Time-out of one `_bulk`.", examples=["5"])
+    retention_days: int = Field(
+        14,
+        ge=1,
+        le=3650,
+        description="Days after which ISM deletes a daily log index; `cali setup opensearch` applies it.",
+        examples=["14"],
+    )
 
 
 class StoreSettings(Section):
