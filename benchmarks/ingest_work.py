@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import IngestSettings, SourceSettings
 from udfs.fingerprint import load_fingerprint_rules
 from udfs.ingest import Ingest, IngestResult
+from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
 
 METER_FOLDER_VARIABLE = "BENCH_METER_FOLDER"
@@ -64,7 +66,14 @@ def read_marks(folder: Path) -> list[list[Mark]]:
 def kinesis_stage() -> Ingest:
     """Return the ingest stage as the job has it behind Kinesis."""
     rules = load_fingerprint_rules()
-    return Ingest(SourceSettings(), IngestSettings(), Redactor(load_redact_rules()), rules)
+    return Ingest(
+        SourceSettings(),
+        IngestSettings(),
+        Redactor(load_redact_rules()),
+        rules,
+        meters=Meters(OperatorId.INGEST),
+        clock=time.time,
+    )
 
 
 def outputs(results: Iterable[IngestResult]) -> list[bytes]:

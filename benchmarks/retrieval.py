@@ -34,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from jobs.commands.analyze import LogText, incident_of, load_rules  # noqa: E402 - a script is run from anywhere
 from jobs.commands.knowledge import read_documents  # noqa: E402
+from jobs.log_insight.operator_ids import OperatorId  # noqa: E402
 from jobs.log_insight.settings import AwsSettings, MilvusSettings, Secrets, Settings  # noqa: E402
 from local.milvus import Milvus  # noqa: E402
 from udfs.analyze.embed import load_embedder  # noqa: E402
@@ -41,6 +42,7 @@ from udfs.analyze.retrieve import MilvusRetriever, query_of  # noqa: E402
 from udfs.analyze.score import probability, raw_scores  # noqa: E402
 from udfs.analyze.sync import sync  # noqa: E402
 from udfs.analyze.text import MAX_QUERY_WORDS, words  # noqa: E402
+from udfs.meters import Meters  # noqa: E402
 
 KNOWLEDGE = ROOT / "knowledge"
 QUERIES = KNOWLEDGE / "eval" / "queries.ndjson"
@@ -149,7 +151,9 @@ async def measure(uri: str, queries: Sequence[LabelledQuery], collection: str) -
     settings = Settings(milvus=MilvusSettings(uri=uri, collection=collection))
     embedder, rules = load_embedder(), load_rules()
     result: dict[str, list[Ranked]] = {"score": [], "cosine": [], "raw": []}
-    retriever = MilvusRetriever(settings.milvus, settings.analyze, Secrets(), embedder)
+    retriever = MilvusRetriever(
+        settings.milvus, settings.analyze, Secrets(), embedder, meters=Meters(OperatorId.ANALYZE)
+    )
     async with contextlib.aclosing(retriever):
         for entry in queries:
             text = LogText(service=entry.service, log_content=entry.log_content)

@@ -15,9 +15,11 @@ class BoundedCache(dict[K, V]):
     def __init__(self, limit: int) -> None:
         super().__init__()
         self.limit = limit
+        self.kept = 0
 
     def keep(self, key: K, value: V) -> V:
-        """Remember and return a value."""
+        """Remember and return a value. `kept` counts them."""
+        self.kept += 1
         if len(self) >= self.limit:
             self.clear()
         self[key] = value

@@ -75,6 +75,11 @@ class FingerprintRules:
         self._values: BoundedCache[tuple[str, tuple[str, ...]], str] = BoundedCache(_CACHED_TEXTS)
         self._readings: BoundedCache[str, _Reading] = BoundedCache(_CACHED_TEXTS)
 
+    @property
+    def misses(self) -> int:
+        """How many values were not in memory."""
+        return self._values.kept
+
     def read(self, content: str) -> _Reading:
         """Return what a text says."""
         reading = self._readings.get(content)

@@ -11,7 +11,7 @@ that were told of before stay what they are. The overflow incident is the sign o
 of, never analysed, and does not count towards a storm.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -75,6 +75,15 @@ class Step(NamedTuple):
     requests: list[AnalysisRequest]
 
 
+class Decisions(NamedTuple):
+    """What was decided in a step, to count by: alerts that a roll-up stands for, and new incidents by analysis."""
+
+    throttled: int
+    asked: int
+    over_budget: int
+    storm: int
+
+
 def settles_at(update: IncidentUpdate) -> int:
     """Return the arrival time, epoch milliseconds, at which all updates of the same instant are certainly there.
 
@@ -96,6 +105,18 @@ def settle(state: GateState, updates: Iterable[IncidentUpdate], now: int, settin
         state = _forget_resolved(state, update)
     state, rolled_up = _roll_up(state, now, settings)
     return Step(state, routed + rolled_up, requests)
+
+
+def decisions(updates: Sequence[IncidentUpdate], step: Step) -> Decisions:
+    """Return what `settle` decided on these updates. The overflow incident is never analysed and not counted."""
+    due = sum(update.event in _ALERTS for update in updates)
+    told = sum(routed.alert is not None and routed.alert.kind is not AlertKind.ROLLUP for routed in step.routed)
+    opened = [
+        update.incident for update in updates if update.event is IncidentEvent.OPENED and not update.incident.overflow
+    ]
+    storm = sum(step.state.standings.get(incident.id) is Standing.ROLLED_UP for incident in opened)
+    asked = len(step.requests)
+    return Decisions(due - told, asked, len(opened) - asked - storm, storm)
 
 
 def next_deadline(state: GateState) -> int | None:

@@ -5,16 +5,26 @@ step takes all lines of a frame at once and leaves the exceptions to functions o
 """
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
 
+from jobs.log_insight.metrics import (
+    ARRIVAL_LAG,
+    BATCH_BYTES,
+    BATCH_RECORDS,
+    CACHE_REQUESTS,
+    DEAD_LETTERS,
+    ENTRIES,
+    RECORDS,
+)
 from jobs.log_insight.settings import Content, IngestSettings, SourceKind, SourceSettings
 from schemas.dead_letter import DeadLetter
 from schemas.error_group import ServiceSecond
 from schemas.log_entry import ERROR_PATH
+from schemas.receipt import Receipt
 from udfs.account import Ended, HourAccount, nothing
 from udfs.archived import read_archived
 from udfs.chunk import encode_chunk
@@ -23,6 +33,7 @@ from udfs.decode import refuse_too_many_lines, split_lines, unpack
 from udfs.errors import BadInputError, ParseError
 from udfs.fingerprint import FingerprintRules, fingerprint
 from udfs.frame import Records, read_frame
+from udfs.meters import Meters
 from udfs.parse import BLOCK, read_entries
 from udfs.redact import Redactor
 from udfs.validate import Validator
@@ -91,14 +102,27 @@ def _are_plain(payloads: list[bytes], max_record_bytes: int) -> bool:
 
 
 class Ingest:
-    """Processes frames. Holds compiled rules and bounded memories, nothing that has to survive."""
+    """Processes frames. Holds compiled rules and bounded memories, nothing that has to survive.
+
+    `meters` are those of the operator `ingest`; `clock` gives seconds since the epoch, to count by.
+    """
 
     def __init__(
-        self, source: SourceSettings, settings: IngestSettings, redactor: Redactor, rules: FingerprintRules
+        self,
+        source: SourceSettings,
+        settings: IngestSettings,
+        redactor: Redactor,
+        rules: FingerprintRules,
+        *,
+        meters: Meters,
+        clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._redactor = redactor
         self._rules = rules
+        self._meters = meters
+        self._clock = clock
+        self._is_live = not source.is_bounded
         self._is_archive = source.content is Content.ARCHIVE
         self._validator = Validator(
             settings,
@@ -129,11 +153,13 @@ class Ingest:
             if sum(account.full_bytes for account in accounts.values()) > _MAX_RESULT_BYTES:
                 yield _part(accounts.values(), combiner)
                 combiner = Combiner()
-        hours = sorted(accounts.items())
+        hours = [account for _, account in sorted(accounts.items())]
+        receipts = [account.receipt(origin, self._rules.version) for account in hours]
+        self._count(len(frame), receipts)
         yield IngestResult(
-            archive=[chunk for _, account in hours for chunk in account.archive.take_all()],
-            receipts=[encode_chunk(hour, [self._receipt(origin, account)]) for hour, account in hours],
-            dead_letters=[chunk for _, account in hours for chunk in account.dead_letters.take_all()],
+            archive=[chunk for account in hours for chunk in account.archive.take_all()],
+            receipts=[encode_chunk(receipt.hour, [receipt.to_bytes()]) for receipt in receipts],
+            dead_letters=[chunk for account in hours for chunk in account.dead_letters.take_all()],
             seconds=combiner.seconds(),
         )
 
@@ -200,17 +226,31 @@ class Ingest:
             detailed[index]["attributes"] = self._redactor.redact_value(detailed[index]["attributes"])
 
     def _fingerprint(self, documents: Iterable[dict[str, Any]], combiner: Combiner) -> None:
-        for document in documents:
-            if document["severity_text"] in _ERROR_PATH:
-                found = fingerprint(document["body"], document["service.name"], self._rules)
-                document["fingerprint"] = found.value
-                document["template"] = found.template
-                if found.exception_type is not None:
-                    document["exception.type"] = found.exception_type
-                combiner.add(document, found)
+        errors = [document for document in documents if document["severity_text"] in _ERROR_PATH]
+        misses = self._rules.misses
+        for document in errors:
+            found = fingerprint(document["body"], document["service.name"], self._rules)
+            document["fingerprint"] = found.value
+            document["template"] = found.template
+            if found.exception_type is not None:
+                document["exception.type"] = found.exception_type
+            combiner.add(document, found)
+        misses = self._rules.misses - misses
+        self._meters.add(CACHE_REQUESTS, misses, cache="fingerprints", result="miss")
+        self._meters.add(CACHE_REQUESTS, len(errors) - misses, cache="fingerprints", result="hit")
 
-    def _receipt(self, origin: str, account: HourAccount) -> bytes:
-        return account.receipt(origin, self._rules.version).to_bytes()
+    def _count(self, size: int, receipts: Sequence[Receipt]) -> None:
+        self._meters.observe(BATCH_BYTES, size)
+        self._meters.observe(BATCH_RECORDS, sum(receipt.lines for receipt in receipts))
+        if self._is_live and receipts:
+            self._meters.observe(ARRIVAL_LAG, self._clock() - max(each.last_arrival for each in receipts) / 1000)
+        for receipt in receipts:
+            self._meters.add(RECORDS, receipt.archived, outcome="archived")
+            self._meters.add(RECORDS, receipt.dead, outcome="dead_letter")
+            for severity, count in receipt.severities.items():
+                self._meters.add(ENTRIES, count, severity=severity)
+            for reason, count in receipt.errors.items():
+                self._meters.add(DEAD_LETTERS, count, reason=reason)
 
 
 def _part(accounts: Iterable[HourAccount], combiner: Combiner) -> IngestResult:

@@ -1,7 +1,9 @@
 """What an operator counts: the values behind the metrics of the registry."""
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from jobs.log_insight.metrics import REGISTRY, Labels, Metric, MetricKind
@@ -60,6 +62,15 @@ class Meters:
             self._values[_bucket(metric, key, _INFINITY)] += 1
             self._values[Series(f"{metric.name}_sum", key)] += value
             self._values[Series(f"{metric.name}_count", key)] += 1
+
+    @contextmanager
+    def timed(self, metric: Metric, **labels: str) -> Iterator[None]:
+        """Add the seconds of a block to a histogram, however the block ends."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.observe(metric, time.monotonic() - started, **labels)
 
     def series(self) -> Iterable[Series]:
         """Return all series."""

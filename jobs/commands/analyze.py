@@ -10,6 +10,7 @@ from typing import NamedTuple
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import GateSettings, Secrets, Settings, load_secrets, load_settings
 from schemas.analysis import Analysis, AnalysisRequest
 from schemas.error_group import Exemplar
@@ -20,6 +21,7 @@ from udfs.analyze.analyze import make_analyst, make_retriever
 from udfs.combine import MAX_EXEMPLAR_BYTES, cut, rank
 from udfs.fingerprint import FingerprintRules, fingerprint, load_fingerprint_rules
 from udfs.ids import incident_id
+from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
 
 EXIT_INCOMPLETE = 1
@@ -139,9 +141,10 @@ async def _results(
     lines: Iterable[bytes], settings: Settings, secrets: Secrets
 ) -> AsyncIterator[tuple[int, Analysis | LineError]]:
     rules = load_rules(settings.ingest.grouping_rules)
+    meters = Meters(OperatorId.ANALYZE)
     async with (
-        contextlib.aclosing(make_retriever(settings, secrets)) as retriever,
-        contextlib.aclosing(make_analyst(settings, secrets)) as analyst,
+        contextlib.aclosing(make_retriever(settings, secrets, meters)) as retriever,
+        contextlib.aclosing(make_analyst(settings, secrets, meters)) as analyst,
     ):
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -152,7 +155,7 @@ async def _results(
                 yield number, error
                 continue
             request = AnalysisRequest(channel=_channel(incident, settings.gate), incident=incident)
-            yield number, await analyze_request(request, retriever, analyst, settings.analyze)
+            yield number, await analyze_request(request, retriever, analyst, settings.analyze, meters)
 
 
 def _channel(incident: Incident, gate: GateSettings) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.commands.objects import folder
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import AwsSettings, Secrets, Settings, load_secrets, load_settings
 from udfs.analyze.analyze import make_retriever
 from udfs.analyze.embed import load_embedder
@@ -24,6 +25,7 @@ from udfs.analyze.score import Match, Query
 from udfs.analyze.sync import SyncError, SyncReport
 from udfs.analyze.sync import sync as sync_documents
 from udfs.analyze.text import condense
+from udfs.meters import Meters
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -138,7 +140,7 @@ def sync_folder(source: str, settings: Settings, secrets: Secrets) -> SyncReport
 
 
 async def _search(query: Query, settings: Settings, secrets: Secrets) -> list[Match]:
-    async with contextlib.aclosing(make_retriever(settings, secrets)) as retriever:
+    async with contextlib.aclosing(make_retriever(settings, secrets, Meters(OperatorId.ANALYZE))) as retriever:
         return await retriever.search(query)
 
 

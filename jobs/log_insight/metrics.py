@@ -245,4 +245,11 @@ BREAKER_OPEN = _gauge(
     _at(OperatorId.NOTIFY, dependency=("ledger",)),
 )
 
+#: Every metric above.
 REGISTRY: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+
+def index_reason(error_type: str) -> str:
+    """Return the `reason` of `DEAD_LETTERS` for an error type of OpenSearch."""
+    reason = f"index.{error_type}"
+    return reason if reason in _REFUSED else f"index.{OTHER}"

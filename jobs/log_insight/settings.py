@@ -281,6 +281,12 @@ class AnalyzeSettings(Section):
 
     timeout_seconds: Seconds = Field(20.0, description="An analysis that takes longer is given up.", examples=["20"])
     model: Name = Field("gpt-4o", description="OpenAI model, used when there is an API key.", examples=["gpt-4o"])
+    prompt_dollars_per_million: float = Field(
+        2.5, ge=0, description="Price of a million prompt tokens, for the metrics.", examples=["2.5"]
+    )
+    completion_dollars_per_million: float = Field(
+        10.0, ge=0, description="Price of a million completion tokens, for the metrics.", examples=["10"]
+    )
     base_url: Endpoint | None = Field(
         None, description="OpenAI-compatible endpoint instead of OpenAI's own.", examples=["http://127.0.0.1:9000/v1"]
     )

@@ -14,6 +14,7 @@ from pymilvus import MilvusClient
 from typer.testing import CliRunner
 
 from jobs.commands.knowledge import app, read_documents
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import AnalyzeSettings, AwsSettings, MilvusSettings, Secrets
 from local.milvus import Milvus
 from local.ports import free_port
@@ -24,6 +25,7 @@ from udfs.analyze.knowledge import Document
 from udfs.analyze.retrieve import BREAKER_COOL_DOWN_SECONDS, BREAKER_FAILURES, MilvusRetriever, RetrievalError
 from udfs.analyze.score import Query
 from udfs.analyze.sync import SyncError, SyncReport, sync
+from udfs.meters import Meters
 
 pytestmark = pytest.mark.stack
 
@@ -76,7 +78,8 @@ async def retriever(
         AnalyzeSettings(retrieval_timeout_seconds=seconds),
         Secrets(),
         load_embedder(),
-        clock or Clock(),
+        meters=Meters(OperatorId.ANALYZE),
+        clock=clock or Clock(),
     )
     async with aclosing(made), asyncio.timeout(PATIENCE_SECONDS):
         yield made

@@ -6,16 +6,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import IngestSettings, SourceSettings
 from schemas.error_group import ServiceSecond
 from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest
+from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +61,14 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
 def twin() -> Ingest:
     """The same settings and rules, without Flink."""
     rules = load_fingerprint_rules()
-    return Ingest(SourceSettings(), IngestSettings(max_line_bytes=2_048), Redactor(load_redact_rules()), rules)
+    return Ingest(
+        SourceSettings(),
+        IngestSettings(max_line_bytes=2_048),
+        Redactor(load_redact_rules()),
+        rules,
+        meters=Meters(OperatorId.INGEST),
+        clock=time.time,
+    )
 
 
 @pytest.mark.parametrize("name", ["archive", "receipts", "dead_letters"])

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import time
 from collections import Counter
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import IngestSettings, SourceSettings
 from local.generator.failures import FAILURES, Role
 from local.generator.hostile import HOSTILE
@@ -30,6 +32,7 @@ from udfs.chunk import chunk_lines
 from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest
+from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
 
 START_MS = 1_795_348_800_000  # 2026-11-22T12:00:00Z
@@ -60,7 +63,14 @@ def options(**changes: Any) -> Options:
 
 def ingest() -> Ingest:
     rules = load_fingerprint_rules()
-    return Ingest(SourceSettings(), IngestSettings(), Redactor(load_redact_rules()), rules)
+    return Ingest(
+        SourceSettings(),
+        IngestSettings(),
+        Redactor(load_redact_rules()),
+        rules,
+        meters=Meters(OperatorId.INGEST),
+        clock=time.time,
+    )
 
 
 def tell(chosen: Options) -> Told:

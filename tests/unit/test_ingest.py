@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable
 from operator import itemgetter
@@ -15,6 +16,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import Content, IngestSettings, SourceKind, SourceSettings
 from schemas.error_group import ErrorGroup
 from schemas.log_document import document_id
@@ -25,6 +27,7 @@ from udfs.combine import merge_groups
 from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest, IngestResult
+from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
 
 #: The machine may be busy.
@@ -42,7 +45,14 @@ RULES = load_fingerprint_rules()
 
 def ingest(kind: SourceKind = SourceKind.KINESIS, content: Content = Content.RECORDS) -> Ingest:
     path = None if kind is SourceKind.KINESIS else "/archive"
-    return Ingest(SourceSettings(kind=kind, content=content, path=path), LIMITS, REDACTOR, RULES)
+    return Ingest(
+        SourceSettings(kind=kind, content=content, path=path),
+        LIMITS,
+        REDACTOR,
+        RULES,
+        meters=Meters(OperatorId.INGEST),
+        clock=time.time,
+    )
 
 
 LIVE = ingest()
@@ -468,7 +478,9 @@ def test_of_a_frame_of_bombs_under_the_limit_only_a_part_is_held_at_a_time() -> 
         for name in "abcd"
     ]
 
-    stage = Ingest(SourceSettings(), IngestSettings(), REDACTOR, RULES)
+    stage = Ingest(
+        SourceSettings(), IngestSettings(), REDACTOR, RULES, meters=Meters(OperatorId.INGEST), clock=time.time
+    )
 
     results = list(stage.process(frame(bombs)))
 

@@ -15,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opensearchpy.exceptions import ConflictError, ConnectionTimeout, NotFoundError
 
+from jobs.log_insight.operator_ids import OperatorId
 from schemas.alert import Alert, AlertKind, Routed
 from schemas.incident import Incident
 from schemas.incident_document import AlertState, IncidentDocument
 from schemas.log_entry import Severity
 from udfs.ids import alert_id
-from udfs.notify.dispatch import COUNTERS, MAX_STANDSTILL_SECONDS, Clock, Dispatcher, UndeliveredError
+from udfs.meters import Meters, Series
+from udfs.notify.dispatch import MAX_STANDSTILL_SECONDS, Clock, Dispatcher, UndeliveredError
 from udfs.notify.ledger import COOL_DOWN_SECONDS, Ledger
 from udfs.notify.outbox import Outbox, Policy, Tables
 from udfs.notify.outcomes import Failed, Outcome, Rejected, RetryAfter, Sent, Told, Unknown
@@ -133,7 +135,7 @@ class Job:
         self.time = START
         self.store = Store()
         self.slack = Workspace()
-        self.counted: Counter[str] = Counter()
+        self._meters = Meters(OperatorId.NOTIFY)
         self.input: list[Routed] = []
         self.documents: list[IncidentDocument] = []
         self._tables = Tables(Cell(), Table(), Table(), Table(), Table())
@@ -176,19 +178,18 @@ class Job:
         self.time += seconds
 
     def _start(self) -> None:
-        self.outbox = Outbox(self._tables, POLICY)
+        self.outbox = Outbox(self._tables, POLICY, self._meters)
         self.dispatcher = Dispatcher(
             outbox=self.outbox,
             ledger=Ledger(self.store, "", f"owner-{next(self._owners)}", 2.0),
             slack=self.slack,  # type: ignore[arg-type]  # as far as the dispatcher goes
             texts=EN,
             clock=Clock(lambda: self.time, lambda: self.time, self.sleep),
-            count=self._count,
+            meters=self._meters,
         )
 
-    def _count(self, name: str) -> None:
-        assert name in COUNTERS
-        self.counted[name] += 1
+    def counted(self, name: str, **labels: str) -> int:
+        return self._meters.value(Series(name, tuple(labels.items())))
 
 
 def routed(number: int) -> Routed:
@@ -233,7 +234,7 @@ def test_a_message_that_slack_took_before_the_process_died_is_not_posted_again(j
     job.restart()
     job.drain()
     assert job.slack.taken == [identity(1)]
-    assert job.counted["alerts_already_told"] == 1
+    assert job.counted("cali_alerts_total", result="already_told") == 1
     assert job.documents[-1].alert.state is AlertState.POSTED
 
 
@@ -275,7 +276,7 @@ def test_a_dead_ledger_holds_no_alert_and_is_asked_once_per_cool_down(job):
         job.take_in(routed(number))
     job.drain()
     assert job.slack.taken == [identity(number) for number in range(10)]
-    assert job.counted["alerts_unguarded"] == 10
+    assert job.counted("cali_ledger_misses_total", step="claim") == 10
     assert job.time - START < COOL_DOWN_SECONDS
     assert job.store.calls == 1
 
@@ -289,7 +290,7 @@ def test_a_ledger_that_comes_back_is_used_again(job):
     job.take_in(routed(2))
     job.drain()
     assert job.store.documents[identity(2)]["_source"]["status"] == "posted"
-    assert job.counted["alerts_unguarded"] == 1
+    assert job.counted("cali_ledger_misses_total", step="claim") == 1
 
 
 def test_an_alert_that_is_set_aside_is_counted_and_stays_so_after_a_restart(job):
@@ -299,7 +300,10 @@ def test_an_alert_that_is_set_aside_is_counted_and_stays_so_after_a_restart(job)
     job.restart()
     job.drain()
     assert job.slack.taken == []
-    assert (job.counted["posts_rejected"], job.counted["alerts_set_aside"]) == (2, 1)
+    assert (
+        job.counted("cali_posts_total", outcome="rejected"),
+        job.counted("cali_alerts_total", result="rejected"),
+    ) == (2, 1)
     assert job.documents[-1].alert.state is AlertState.FAILED
 
 

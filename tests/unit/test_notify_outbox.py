@@ -7,12 +7,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from jobs.log_insight.operator_ids import OperatorId
 from schemas.alert import Alert, AlertKind, Routed
 from schemas.analysis import Analysis, AnalysisStatus, Evidence, KnowledgeKind
 from schemas.incident import Incident, IncidentState
 from schemas.incident_document import AlertState, IncidentDocument
 from schemas.log_entry import Severity
 from udfs.ids import alert_id
+from udfs.meters import Meters
 from udfs.notify.outbox import Delivery, Outbox, Policy, Tables
 from udfs.notify.outcomes import Failed, Held, Outcome, Rejected, RetryAfter, Sent, Told, Unknown
 
@@ -119,6 +121,7 @@ class Channel:
     def __init__(self, policy: Policy = POLICY) -> None:
         self.tables = new_tables()
         self.policy = policy
+        self.meters = Meters(OperatorId.NOTIFY)
         self.now = 0
         self.posted: list[tuple[str, bool]] = []
         self.set_aside: list[str] = []
@@ -126,7 +129,7 @@ class Channel:
 
     @property
     def outbox(self) -> Outbox:
-        return Outbox(self.tables, self.policy)
+        return Outbox(self.tables, self.policy, self.meters)
 
     def route(self, routed: Routed) -> None:
         self.documents += self.outbox.on_routed(routed, self.now, ARRIVAL)

@@ -1,6 +1,7 @@
 """`cali fingerprint` and `cali redact` answer line by line, in order, and say where there is no answer."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +11,12 @@ import typer
 from typer.testing import CliRunner
 
 from jobs.commands.text import MAX_LINE_BYTES, answer_lines, fingerprint, redact, redact_line
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import IngestSettings, SourceKind, SourceSettings
 from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
 from udfs.ingest import Ingest
+from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
 from udfs.ruleset import RULES_VERSION
 
@@ -146,6 +149,8 @@ def test_a_record_has_the_fingerprint_that_the_job_gives_it() -> None:
         IngestSettings(),
         Redactor(load_redact_rules()),
         load_fingerprint_rules(),
+        meters=Meters(OperatorId.INGEST),
+        clock=time.time,
     )
     frame = encode_frame("file", [RawRecord(str(number), 0, payload) for number, payload in enumerate(payloads)])
 

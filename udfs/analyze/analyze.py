@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from jobs.log_insight.metrics import LLM_CALLS
 from jobs.log_insight.settings import AnalyzeSettings, Secrets, Settings
 from schemas.analysis import Analysis, AnalysisRequest, AnalysisStatus
 from udfs.analyze import extractive
@@ -13,12 +15,13 @@ from udfs.analyze.ground import Grounded, GroundingError, ground
 from udfs.analyze.llm import LlmAnalyst
 from udfs.analyze.retrieve import MilvusRetriever, RetrievalError, Retriever, query_of
 from udfs.analyze.score import Match
+from udfs.meters import Meters
 
 
 async def analyze(
-    request: AnalysisRequest, retriever: Retriever, analyst: Analyst, settings: AnalyzeSettings
+    request: AnalysisRequest, retriever: Retriever, analyst: Analyst, settings: AnalyzeSettings, meters: Meters
 ) -> Analysis:
-    """Return the analysis of an incident within `settings.timeout_seconds`.
+    """Return the analysis of an incident within `settings.timeout_seconds`; `meters` are the operator's.
 
     A dependency that is down, slow or talks nonsense raises nothing: without the knowledge base the analysis is
     `UNAVAILABLE`, without the analyst the best document answers (`analyst` is then `extractive`); `reason` says why,
@@ -35,13 +38,12 @@ async def analyze(
     similar = [match for match in matches if match.score >= settings.similarity_threshold][: settings.documents]
     if not similar:
         return _analysis(request, AnalysisStatus.NO_SIMILAR_INCIDENT, analyst.name)
-    try:
-        async with asyncio.timeout_at(deadline):
-            return _grounded(request, await _ask(request, similar, analyst), analyst.name)
-    except (AnalystError, GroundingError) as error:
-        return _fall_back(request, similar, str(error))
-    except TimeoutError:
-        return _fall_back(request, similar, f"{analyst.name}: no answer within {settings.timeout_seconds:g} s")
+    reply = await _ask(request, similar, analyst, settings, deadline)
+    if analyst.name != extractive.NAME:
+        meters.add(LLM_CALLS, outcome=reply.outcome)
+    if reply.grounded is None:
+        return _fall_back(request, similar, reply.reason)
+    return _grounded(request, reply.grounded, analyst.name)
 
 
 def unavailable(request: AnalysisRequest, analyst: str, reason: str) -> Analysis:
@@ -49,24 +51,42 @@ def unavailable(request: AnalysisRequest, analyst: str, reason: str) -> Analysis
     return _analysis(request, AnalysisStatus.UNAVAILABLE, analyst, reason)
 
 
-def make_retriever(settings: Settings, secrets: Secrets) -> MilvusRetriever:
+def make_retriever(settings: Settings, secrets: Secrets, meters: Meters) -> MilvusRetriever:
     """Return a retriever on the knowledge base of the settings; nothing is connected yet.
 
     Raises:
         EmbeddingError: the embedding cannot be loaded.
     """
-    return MilvusRetriever(settings.milvus, settings.analyze, secrets, load_embedder())
+    return MilvusRetriever(settings.milvus, settings.analyze, secrets, load_embedder(), meters=meters)
 
 
-def make_analyst(settings: Settings, secrets: Secrets) -> Analyst:
+def make_analyst(settings: Settings, secrets: Secrets, meters: Meters) -> Analyst:
     """Return the language model where there is a key, the extractive analyst where there is none."""
     if secrets.openai_api_key is None:
         return ExtractiveAnalyst()
-    return LlmAnalyst(settings.analyze, secrets, settings.notify.language)
+    return LlmAnalyst(settings.analyze, secrets, settings.notify.language, meters)
 
 
-async def _ask(request: AnalysisRequest, similar: Sequence[Match], analyst: Analyst) -> Grounded:
-    return ground(await analyst.answer(request.incident, similar), similar)
+class _Reply(NamedTuple):
+    """What an analyst made of a question: `outcome` to count by, and `reason` where nothing is grounded."""
+
+    outcome: str
+    grounded: Grounded | None = None
+    reason: str = ""
+
+
+async def _ask(
+    request: AnalysisRequest, similar: Sequence[Match], analyst: Analyst, settings: AnalyzeSettings, deadline: float
+) -> _Reply:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return _Reply("answered", ground(await analyst.answer(request.incident, similar), similar))
+    except AnalystError as error:
+        return _Reply(error.outcome.value, reason=str(error))
+    except GroundingError as error:
+        return _Reply("ungrounded", reason=str(error))
+    except TimeoutError:
+        return _Reply("failed", reason=f"{analyst.name}: no answer within {settings.timeout_seconds:g} s")
 
 
 def _fall_back(request: AnalysisRequest, similar: Sequence[Match], reason: str) -> Analysis:

@@ -1,14 +1,28 @@
 """What an analyst is asked for and gives."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from schemas.incident import Incident
 from udfs.analyze.score import Match
 
 
+class NoAnswer(StrEnum):
+    """Why there is no answer, to count by. `SKIPPED` was not asked, `INVALID` is not what was asked for."""
+
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    REFUSED = "refused"
+    INVALID = "invalid"
+
+
 class AnalystError(Exception):
     """The analyst gave no answer. The message is for people: no log text, no secret."""
+
+    def __init__(self, message: str, outcome: NoAnswer) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class Answer(NamedTuple):

@@ -2,21 +2,25 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.shared_params import ResponseFormatJSONSchema
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jobs.log_insight.metrics import BREAKER_OPEN, LLM_COST, LLM_SECONDS, LLM_TOKENS
 from jobs.log_insight.settings import AnalyzeSettings, Language, Secrets
 from schemas.incident import Incident
-from udfs.analyze.answer import AnalystError, Answer
+from udfs.analyze.answer import AnalystError, Answer, NoAnswer
 from udfs.analyze.prompt import messages, response_format
 from udfs.analyze.score import Match
 from udfs.breaker import Breaker
+from udfs.meters import Meters
 
 MAX_COMPLETION_TOKENS = 700
+#: Tokens of one call that are counted at most; a server that says more is wrong.
+MAX_TOKENS = 1_000_000
 #: Bytes of a response that are parsed: the token limit is the server's to keep.
 MAX_RESPONSE = 100_000
 BREAKER_FAILURES = 3
@@ -33,10 +37,16 @@ class _Choice(BaseModel):
     finish_reason: str
 
 
+class _Usage(BaseModel):
+    prompt_tokens: int = Field(0, ge=0, le=MAX_TOKENS)
+    completion_tokens: int = Field(0, ge=0, le=MAX_TOKENS)
+
+
 class _Completion(BaseModel):
     """The part of a chat completion that is read. OpenAI's client does not check what a server sends."""
 
     choices: list[_Choice] = Field(min_length=1)
+    usage: Any = None
 
 
 class _Reply(BaseModel):
@@ -57,12 +67,15 @@ class LlmAnalyst:
         settings: AnalyzeSettings,
         secrets: Secrets,
         language: Language,
+        meters: Meters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if secrets.openai_api_key is None:
             raise ValueError("an API key is needed")
         self._model = settings.model
         self._language = language
+        self._prices = settings.prompt_dollars_per_million, settings.completion_dollars_per_million
+        self._meters = meters
         self._clock = clock
         self._breaker = Breaker(BREAKER_FAILURES, BREAKER_COOL_DOWN_SECONDS)
         # A repeated request would be paid twice and come too late: the extractive analyst stands by instead.
@@ -81,16 +94,20 @@ class LlmAnalyst:
     async def answer(self, incident: Incident, matches: Sequence[Match]) -> Answer:
         """Ask once. The caller sets the deadline; a call that it cancels counts as a failure."""
         if not self._breaker.allows(self._clock()):
-            raise AnalystError(f"{self._model} is down, not asked again yet")
+            raise AnalystError(f"{self._model} is down, not asked again yet", NoAnswer.SKIPPED)
         try:
-            response = await self._ask(incident, matches)
+            with self._meters.timed(LLM_SECONDS):
+                response = await self._ask(incident, matches)
         except openai.OpenAIError as error:
             self._breaker.failed(self._clock())
-            raise AnalystError(f"{self._model}: {_reason(error)}") from None
+            raise AnalystError(f"{self._model}: {_reason(error)}", NoAnswer.FAILED) from None
         except BaseException:
             self._breaker.failed(self._clock())
             raise
-        self._breaker.succeeded()
+        else:
+            self._breaker.succeeded()
+        finally:
+            self._meters.set(BREAKER_OPEN, self._breaker.is_open, dependency="llm")
         return self._parse(response)
 
     async def aclose(self) -> None:
@@ -109,15 +126,32 @@ class LlmAnalyst:
 
     def _parse(self, response: bytes) -> Answer:
         try:
-            choice = _Completion.model_validate_json(response[:MAX_RESPONSE]).choices[0]
+            completion = _Completion.model_validate_json(response[:MAX_RESPONSE])
+            self._count(_usage(completion.usage))
+            choice = completion.choices[0]
             if choice.message.refusal:
-                raise AnalystError(f"{self._model}: refused to answer")
+                raise AnalystError(f"{self._model}: refused to answer", NoAnswer.REFUSED)
             if choice.finish_reason != "stop":
-                raise AnalystError(f"{self._model}: answer not finished")
+                raise AnalystError(f"{self._model}: answer not finished", NoAnswer.INVALID)
             reply = _Reply.model_validate_json(choice.message.content or "")
         except ValidationError:
-            raise AnalystError(f"{self._model}: answer is not the JSON asked for") from None
+            raise AnalystError(f"{self._model}: answer is not the JSON asked for", NoAnswer.INVALID) from None
         return Answer(reply.cause, reply.action, tuple(reply.evidence))
+
+    def _count(self, usage: _Usage) -> None:
+        self._meters.add(LLM_TOKENS, usage.prompt_tokens, direction="prompt")
+        self._meters.add(LLM_TOKENS, usage.completion_tokens, direction="completion")
+        # Dollars per million tokens are millionths of a dollar per token.
+        prompt_price, completion_price = self._prices
+        self._meters.add(LLM_COST, usage.prompt_tokens * prompt_price + usage.completion_tokens * completion_price)
+
+
+def _usage(given: Any) -> _Usage:
+    """Return what the server counted; an answer is none the worse for a count that cannot be."""
+    try:
+        return _Usage.model_validate(given or {})
+    except ValidationError:
+        return _Usage(prompt_tokens=0, completion_tokens=0)
 
 
 def _reason(error: openai.OpenAIError) -> str:

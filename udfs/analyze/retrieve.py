@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pymilvus import AsyncMilvusClient
 from pymilvus.exceptions import MilvusException
 
+from jobs.log_insight.metrics import BREAKER_OPEN, CACHE_REQUESTS, RETRIEVAL_SECONDS
 from jobs.log_insight.settings import AnalyzeSettings, MilvusSettings, Secrets
 from schemas.incident import Incident
 from udfs.analyze.embed import Embedder
@@ -19,6 +20,7 @@ from udfs.analyze.score import Candidate, Match, Prepared, Query, prepare, rank
 from udfs.analyze.text import MAX_CHARACTERS, MAX_QUERY_WORDS, condense, normalise, words
 from udfs.breaker import Breaker
 from udfs.cache import BoundedCache
+from udfs.meters import Meters
 
 #: Documents that are scored again. Of the labelled queries all have theirs among the first 15.
 CANDIDATES = 20
@@ -69,12 +71,15 @@ class MilvusRetriever:
         analyze: AnalyzeSettings,
         secrets: Secrets,
         embedder: Embedder,
+        *,
+        meters: Meters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._milvus = milvus
         self._timeout = min(analyze.retrieval_timeout_seconds, analyze.timeout_seconds)
         self._token = secrets.milvus_token.get_secret_value() if secrets.milvus_token else ""
         self._embedder = embedder
+        self._meters = meters
         self._clock = clock
         self._breaker = Breaker(BREAKER_FAILURES, BREAKER_COOL_DOWN_SECONDS)
         self._connection: _Connection | None = None
@@ -96,11 +101,15 @@ class MilvusRetriever:
         if not self._breaker.allows(self._clock()):
             raise RetrievalError("knowledge base is down, not asked again yet")
         try:
-            found = [self._candidate(hit) for hit in await self._hits(normalise(query.text))]
+            with self._meters.timed(RETRIEVAL_SECONDS):
+                found = [self._candidate(hit) for hit in await self._hits(normalise(query.text))]
         except RetrievalError:
             self._breaker.failed(self._clock())
             raise
-        self._breaker.succeeded()
+        else:
+            self._breaker.succeeded()
+        finally:
+            self._meters.set(BREAKER_OPEN, self._breaker.is_open, dependency="milvus")
         return found
 
     async def aclose(self) -> None:
@@ -148,12 +157,14 @@ class MilvusRetriever:
     def _candidate(self, hit: Any) -> Candidate:
         try:
             text, cosine = hit["entity"]["document"], float(hit["distance"])
-            prepared = self._prepared.get(text) or prepare(Document.model_validate_json(text))
+            remembered = self._prepared.get(text)
+            prepared = remembered or prepare(Document.model_validate_json(text))
         except (ValidationError, KeyError, TypeError):
             raise RetrievalError(
                 "knowledge base holds documents of another version: run `cali knowledge sync`"
             ) from None
-        return Candidate(self._prepared.keep(text, prepared), cosine)
+        self._meters.add(CACHE_REQUESTS, cache="documents", result="hit" if remembered else "miss")
+        return Candidate(remembered or self._prepared.keep(text, prepared), cosine)
 
     def _connect(self) -> "_Connection":
         try:

@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from jobs.log_insight.metrics import (
+    ALERT_DELAY,
+    ALERTS,
+    ALERTS_POSTED,
+    BREAKER_OPEN,
+    LEDGER_MISSES,
+    POST_SECONDS,
+    POSTS,
+)
+from schemas.alert import Alert, AlertKind
 from schemas.incident_document import IncidentDocument
+from udfs.meters import Meters
 from udfs.notify.blocks import Message, render, render_plain
 from udfs.notify.ledger import Ledger
 from udfs.notify.outbox import Delivery, Outbox
@@ -15,19 +26,12 @@ from udfs.notify.texts import Texts
 MAX_STANDSTILL_SECONDS = 120.0
 
 _OUTCOMES = {
-    Sent: "alerts_posted",
-    RetryAfter: "posts_rate_limited",
-    Failed: "posts_failed",
-    Rejected: "posts_rejected",
-    Unknown: "posts_unknown",
+    Sent: "sent",
+    RetryAfter: "rate_limited",
+    Failed: "failed",
+    Rejected: "rejected",
+    Unknown: "unknown",
 }
-ALREADY_TOLD = "alerts_already_told"
-SET_ASIDE = "alerts_set_aside"
-UNGUARDED = "alerts_unguarded"
-UNSETTLED = "alerts_unsettled"
-#: What is counted: `posts_…` are attempts, `alerts_…` alerts. An unguarded one was posted without the ledger's word; of
-#: an unsettled one the ledger does not know how it ended.
-COUNTERS = (*_OUTCOMES.values(), ALREADY_TOLD, SET_ASIDE, UNGUARDED, UNSETTLED)
 
 
 class UndeliveredError(Exception):
@@ -43,17 +47,17 @@ class Clock(NamedTuple):
 
 
 class Dispatcher:
-    """Posts what an outbox holds. `count` is called with a name of `COUNTERS`."""
+    """Posts what an outbox holds. `meters` are those of the operator `notify`."""
 
     def __init__(
-        self, *, outbox: Outbox, ledger: Ledger, slack: Slack, texts: Texts, clock: Clock, count: Callable[[str], None]
+        self, *, outbox: Outbox, ledger: Ledger, slack: Slack, texts: Texts, clock: Clock, meters: Meters
     ) -> None:
         self._outbox = outbox
         self._ledger = ledger
         self._slack = slack
         self._texts = texts
         self._clock = clock
-        self._count = count
+        self._meters = meters
 
     def dispatch(self, now: int) -> list[IncidentDocument]:
         """Post the alert that is due at `now`, epoch milliseconds; return the documents that changed."""
@@ -62,14 +66,16 @@ class Dispatcher:
             return []
         alert = delivery.entry.alert
         claim = self._ledger.claim(alert, delivery.entry.claim, self._now(), self._clock.monotonic())
+        self._meters.set(BREAKER_OPEN, self._ledger.is_down, dependency="ledger")
         if isinstance(claim, Told | Held):
             if isinstance(claim, Told):
-                self._count(ALREADY_TOLD)
+                self._meters.add(ALERTS, result="already_told")
             return self._outbox.on_claim(delivery, claim, self._now())
         if isinstance(claim, Unguarded):
-            self._count(UNGUARDED)
-        outcome = self._slack.post(alert.channel, self._message(delivery), self._clock.wall())
-        self._count(_OUTCOMES[type(outcome)])
+            self._meters.add(LEDGER_MISSES, step="claim")
+        with self._meters.timed(POST_SECONDS):
+            outcome = self._slack.post(alert.channel, self._message(delivery), self._clock.wall())
+        self._meters.add(POSTS, outcome=_OUTCOMES[type(outcome)])
         self._settle(delivery, outcome)
         return self._outbox.on_outcome(delivery, outcome, self._now())
 
@@ -95,14 +101,22 @@ class Dispatcher:
         return (render_plain if delivery.entry.plain else render)(message, self._texts, self._now())
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        """Tell the ledger what is final."""
+        """Count what is final, and tell the ledger."""
         is_set_aside = isinstance(outcome, Rejected) and delivery.entry.plain
         if is_set_aside:
-            self._count(SET_ASIDE)
+            self._meters.add(ALERTS, result="rejected")
+        if isinstance(outcome, Sent):
+            self._count_posted(delivery.entry.alert)
         if isinstance(outcome, Sent) or is_set_aside:
             told = Told(posted=not is_set_aside, analysed=delivery.analysed)
             if not self._ledger.settle(delivery.entry.alert, told, self._now(), self._clock.monotonic()):
-                self._count(UNSETTLED)
+                self._meters.add(LEDGER_MISSES, step="settle")
+
+    def _count_posted(self, alert: Alert) -> None:
+        self._meters.add(ALERTS, result="posted")
+        self._meters.add(ALERTS_POSTED, kind=alert.kind.value)
+        if alert.kind is AlertKind.FIRING:
+            self._meters.observe(ALERT_DELAY, (self._now() - alert.incident.first_seen) / 1000)
 
     def _now(self) -> int:
         return int(self._clock.wall() * 1000)

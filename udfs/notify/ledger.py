@@ -49,6 +49,11 @@ class Ledger:
         self._timeout = timeout_seconds
         self._breaker = Breaker(failures=1, cool_down_seconds=COOL_DOWN_SECONDS)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether it is not asked but for one probe per cool-down."""
+        return self._breaker.is_open
+
     def claim(self, alert: Alert, token: str | None, now: int, monotonic: float) -> Claim:
         """Claim an alert for one post.
 

@@ -16,12 +16,14 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from jobs.log_insight.metrics import ALERTS
 from schemas.alert import Alert, AlertKind, Routed
 from schemas.analysis import Analysis, AnalysisStatus
 from schemas.base import WireModel
 from schemas.incident import Incident, IncidentState
 from schemas.incident_document import AlertState, AlertStatus, IncidentDocument, next_version
 from udfs.ids import alert_id
+from udfs.meters import Meters
 from udfs.notify.outcomes import (
     Claim,
     Failed,
@@ -155,11 +157,15 @@ class _Channel(BaseModel):
 
 
 class Outbox:
-    """The outbox of the channel that `tables` stand for at the time of a call."""
+    """The outbox of the channel that `tables` stand for at the time of a call.
 
-    def __init__(self, tables: Tables, policy: Policy) -> None:
+    `meters` are those of the operator `notify`.
+    """
+
+    def __init__(self, tables: Tables, policy: Policy, meters: Meters) -> None:
         self._tables = tables
         self._policy = policy
+        self._meters = meters
 
     def on_routed(self, routed: Routed, now: int, clock: int) -> list[IncidentDocument]:
         """Take in a revision of an incident and its alert, if any; return the documents that changed."""
@@ -285,13 +291,18 @@ class Outbox:
 
     def _take_in(self, channel: _Channel, record: _Record, alert: Alert, now: int) -> bool:
         """Put an alert into waiting room or queue, unless its id was there before."""
-        if not self._policy.enabled or self._tables.seen.get(alert.id) is not None:
+        if not self._policy.enabled:
+            self._meters.add(ALERTS, result="silenced")
+            return False
+        if self._tables.seen.get(alert.id) is not None:
             return False
         self._tables.seen.put(alert.id, str(channel.clock).encode())
         record.alert = AlertStatus(id=alert.id, kind=alert.kind, state=AlertState.PENDING, at=now)
         if record.first_interval is None:
             record.first_interval = alert.interval
-        if not self._merge(channel, record, alert):
+        if self._merge(channel, record, alert):
+            self._meters.add(ALERTS, result="throttled")
+        else:
             self._add(channel, record, Entry(alert=alert, deadline=now + self._policy.wait_ms))
         return True
 

@@ -6,10 +6,13 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
+from jobs.log_insight.metrics import ERROR_GROUPS
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import Settings
 from schemas.error_group import ErrorGroup, ServiceSecond, arrival_second
 from udfs.admit import AdmitState, admit_late, admit_second, settles_at
 from udfs.operators.keyed_state import WaitingRoom, safety_net
+from udfs.operators.metric_group import open_meters
 from udfs.operators.type_info import BYTES, keyed
 
 
@@ -28,13 +31,14 @@ class AdmitFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
         descriptor.enable_time_to_live(safety_net(self._settings))
         self._passed = runtime_context.get_state(descriptor)
         self._waiting = WaitingRoom(runtime_context)
+        self._meters = open_meters(runtime_context, OperatorId.ADMIT)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Let the groups wait for the end of their second; if it was handled before, they go on as late."""
         end = settles_at(arrival_second(value.body))
         if self._has_passed(end, ctx.timer_service().current_watermark()):
             part = ServiceSecond.model_validate_json(value.body)
-            yield from _rows(admit_late(self._load(), part, self._settings))
+            yield from self._rows(admit_late(self._load(), part, self._settings))
             return
         self._waiting.put(end, value.body)
         ctx.timer_service().register_event_time_timer(end)
@@ -46,7 +50,13 @@ class AdmitFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
         state, groups = admit_second(self._load(), ctx.get_current_key(), second, parts, self._settings)
         self._state.update(state.to_bytes())
         self._passed.update(timestamp)
-        yield from _rows(groups)
+        yield from self._rows(groups)
+
+    def _rows(self, groups: list[ErrorGroup]) -> Iterator[Row]:
+        for group in groups:
+            outcome = "late" if group.late else "overflow" if group.overflow else "admitted"
+            self._meters.add(ERROR_GROUPS, outcome=outcome)
+            yield keyed(group.fingerprint, group)
 
     def _has_passed(self, end: int, watermark: int) -> bool:
         """Say whether a second was handled or can no longer be waited for."""
@@ -56,8 +66,3 @@ class AdmitFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
     def _load(self) -> AdmitState:
         saved = self._state.value()
         return AdmitState.model_validate_json(saved) if saved else AdmitState()
-
-
-def _rows(groups: list[ErrorGroup]) -> Iterator[Row]:
-    for group in groups:
-        yield keyed(group.fingerprint, group)

@@ -12,11 +12,14 @@ an analysis that says so, and what the coroutine may still return is dropped.
 from pyflink.common import Row, Time
 from pyflink.datastream import AsyncFunction, RuntimeContext
 
+from jobs.log_insight.metrics import ANALYSES, ANALYSIS_SECONDS
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import AnalyzeSettings, Settings, load_secrets
-from schemas.analysis import Analysis, AnalysisRequest
+from schemas.analysis import Analysis, AnalysisRequest, AnalysisStatus
 from udfs.analyze.analyze import analyze, make_analyst, make_retriever, unavailable
 from udfs.operators.event_loop import EventLoopThread
 from udfs.operators.failure import where
+from udfs.operators.metric_group import open_meters
 from udfs.operators.type_info import keyed
 
 #: Analyses in flight per subtask; `gate.analyses_per_hour` keeps their number small.
@@ -46,10 +49,10 @@ class AnalyzeFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untype
             SettingsError: a secret is wrong.
             EmbeddingError: the embedding cannot be loaded.
         """
-        del runtime_context
         secrets = load_secrets()
-        self._retriever = make_retriever(self._settings, secrets)
-        self._analyst = make_analyst(self._settings, secrets)
+        self._meters = open_meters(runtime_context, OperatorId.ANALYZE)
+        self._retriever = make_retriever(self._settings, secrets, self._meters)
+        self._analyst = make_analyst(self._settings, secrets, self._meters)
         self._loop = EventLoopThread("analyze-loop")
 
     def close(self) -> None:
@@ -75,7 +78,11 @@ class AnalyzeFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untype
 
     async def _analyze(self, body: bytes) -> Analysis:
         request = AnalysisRequest.model_validate_json(body)
-        return await analyze(request, self._retriever, self._analyst, self._settings.analyze)
+        with self._meters.timed(ANALYSIS_SECONDS):
+            analysis = await analyze(request, self._retriever, self._analyst, self._settings.analyze, self._meters)
+        is_fallback = analysis.status is AnalysisStatus.GROUNDED and analysis.reason is not None
+        self._meters.add(ANALYSES, status="fallback" if is_fallback else analysis.status.value)
+        return analysis
 
 
 def _row(analysis: Analysis) -> Row:

@@ -13,12 +13,24 @@ from typing import NoReturn
 from pyflink.common import Time
 from pyflink.datastream import AsyncFunction, OutputTag, ProcessFunction, RuntimeContext
 
+from jobs.log_insight.metrics import BREAKER_OPEN, DEAD_LETTERS, INDEX_DOCUMENTS, INDEX_SECONDS, index_reason
 from jobs.log_insight.opensearch import OpenSearchBulkStore
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import IndexSettings, load_secrets
 from udfs.breaker import Breaker
-from udfs.index import Hold, IndexTarget, UnavailableError, backlog, dead_letters, deliver, read_batch
+from udfs.index import (
+    Hold,
+    IndexTarget,
+    Outcome,
+    UnavailableError,
+    backlog,
+    dead_letters,
+    deliver,
+    read_batch,
+)
 from udfs.operators.event_loop import EventLoopThread
 from udfs.operators.failure import where
+from udfs.operators.metric_group import open_meters
 from udfs.operators.type_info import BYTES
 
 __all__ = [
@@ -40,6 +52,7 @@ INDEX_BACKLOG = OutputTag("index-backlog", BYTES)
 CAPACITY = 2
 COOL_DOWN_SECONDS = 15.0
 
+_OPERATORS = {IndexTarget.LOGS: OperatorId.INDEX_LOGS, IndexTarget.INCIDENTS: OperatorId.INDEX_INCIDENTS}
 _DEAD_LETTERS = b"D"
 _BACKLOG = b"B"
 _FAILURE = b"F"
@@ -68,7 +81,7 @@ class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
 
         A new OpenSearch takes a second or two over its first request, which the first chunk's hold may not have.
         """
-        del runtime_context
+        self._meters = open_meters(runtime_context, _OPERATORS[self._target])
         self._hold = Hold(self._settings.max_hold_seconds, self._settings.request_timeout_seconds)
         self._breaker = Breaker(failures=1, cool_down_seconds=COOL_DOWN_SECONDS)
         self._loop = EventLoopThread("index-loop")
@@ -98,13 +111,23 @@ class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
 
     async def _index(self, element: bytes) -> list[bytes]:
         batch = read_batch(self._target, element, self._settings.prefix)
-        outcome = await deliver(batch, self._store, self._breaker, self._hold)
+        with self._meters.timed(INDEX_SECONDS):
+            outcome = await deliver(batch, self._store, self._breaker, self._hold)
+        self._count(outcome)
         results = []
         if outcome.rejected:
             results.append(_DEAD_LETTERS + dead_letters(self._target, batch, outcome.rejected))
         if outcome.missing:
             results.append(_BACKLOG + backlog(batch, outcome.missing))
         return results
+
+    def _count(self, outcome: Outcome) -> None:
+        self._meters.add(INDEX_DOCUMENTS, outcome.accepted, outcome="indexed")
+        self._meters.add(INDEX_DOCUMENTS, len(outcome.rejected), outcome="refused")
+        self._meters.add(INDEX_DOCUMENTS, len(outcome.missing), outcome="backlog")
+        for rejection in outcome.rejected:
+            self._meters.add(DEAD_LETTERS, reason=index_reason(rejection.error_type))
+        self._meters.set(BREAKER_OPEN, self._breaker.is_open, dependency="opensearch")
 
 
 class SplitIndexOutcome(ProcessFunction):  # type: ignore[misc]  # PyFlink is untyped

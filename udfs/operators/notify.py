@@ -13,17 +13,20 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedCoProcessFunction, OutputTag, RuntimeContext, TimeDomain
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
+from jobs.log_insight.metrics import OUTBOX_ALERTS
 from jobs.log_insight.opensearch import connect
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import GateSettings, Secrets, Settings, SettingsError, TrackSettings, load_secrets
 from schemas.alert import Routed
 from schemas.analysis import Analysis
 from schemas.incident_document import IncidentDocument
-from udfs.notify.dispatch import COUNTERS, Clock, Dispatcher
+from udfs.notify.dispatch import Clock, Dispatcher
 from udfs.notify.ledger import Ledger
 from udfs.notify.outbox import Outbox, Policy, Tables
 from udfs.notify.slack import Slack, WebhookUrls
 from udfs.notify.texts import TEXTS
 from udfs.operators.keyed_state import MAX_WATERMARK, safety_net
+from udfs.operators.metric_group import open_meters
 from udfs.operators.type_info import BYTES
 
 __all__ = ["INCIDENT_DOCUMENTS", "NotifyFunction", "webhook_urls"]
@@ -45,7 +48,7 @@ class NotifyFunction(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink i
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Make state, clients and counters.
+        """Make state, clients and meters.
 
         Raises:
             SettingsError: a channel has no webhook.
@@ -53,11 +56,12 @@ class NotifyFunction(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink i
         settings, secrets = self._settings, load_secrets()
         tables = _tables(runtime_context, settings.track)
         self._channel = tables.channel
-        self._outbox = Outbox(tables, policy(settings))
+        self._meters = open_meters(runtime_context, OperatorId.NOTIFY)
+        #: Alerts in the outbox of each channel that was seen by this process, to count by.
+        self._sizes: dict[str, int] = {}
+        self._outbox = Outbox(tables, policy(settings), self._meters)
         self._opensearch = connect(settings.index, secrets)
         self._slack = Slack(webhook_urls(settings, secrets), settings.notify.request_timeout_seconds)
-        metrics = runtime_context.get_metrics_group()
-        counters = {name: metrics.counter(name) for name in COUNTERS}
         self._dispatcher = Dispatcher(
             outbox=self._outbox,
             ledger=Ledger(
@@ -66,7 +70,7 @@ class NotifyFunction(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink i
             slack=self._slack,
             texts=TEXTS[settings.notify.language],
             clock=Clock(time.time, time.monotonic, time.sleep),
-            count=lambda name: counters[name].inc(),
+            meters=self._meters,
         )
 
     def close(self) -> None:
@@ -105,6 +109,8 @@ class NotifyFunction(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink i
         return timers.current_processing_time(), timers.current_watermark()
 
     def _set_timer(self, ctx: KeyedCoProcessFunction.Context, now: int) -> None:
+        self._sizes[ctx.get_current_key()] = self._outbox.size()
+        self._meters.set(OUTBOX_ALERTS, sum(self._sizes.values()))
         if (wake_up := self._outbox.wake_up(now)) is not None:
             ctx.timer_service().register_processing_time_timer(wake_up)
 

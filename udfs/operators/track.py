@@ -6,11 +6,14 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext, TimerService
 from pyflink.datastream.state import ValueStateDescriptor
 
+from jobs.log_insight.metrics import INCIDENTS, LATE_GROUPS_UNCOUNTED
+from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import Settings
 from schemas.error_group import ErrorGroup
 from schemas.incident import IncidentUpdate
 from udfs import track
 from udfs.operators.keyed_state import MAX_WATERMARK, safety_net
+from udfs.operators.metric_group import open_meters
 from udfs.operators.type_info import BYTES, keyed
 
 
@@ -28,7 +31,7 @@ class TrackFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
         descriptor = ValueStateDescriptor("incident", BYTES)
         descriptor.enable_time_to_live(safety_net(self._settings.track))
         self._state = runtime_context.get_state(descriptor)
-        self._uncounted = runtime_context.get_metrics_group().counter("late_groups_without_incident")
+        self._meters = open_meters(runtime_context, OperatorId.TRACK)
         # How far arrival time came for certain. Only read when a bounded run is over, where a smaller value, as after
         # a restore, means no more than that an incident which is over is not called so.
         self._end = 0
@@ -43,9 +46,9 @@ class TrackFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
         state, passed = track.advance(before, now, self._settings)
         state, updates = track.apply(state, group, self._settings)
         if state is None:
-            self._uncounted.inc()
+            self._meters.add(LATE_GROUPS_UNCOUNTED)
         self._save(before, state, ctx.timer_service())
-        yield from _rows([*passed, *updates])
+        yield from self._rows([*passed, *updates])
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Tell what is due. At the end of a bounded run nothing waits any longer and no timer is set."""
@@ -59,7 +62,12 @@ class TrackFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
         else:
             state, updates = track.advance(before, timestamp, self._settings)
             self._save(before, state, timers)
-        yield from _rows(updates)
+        yield from self._rows(updates)
+
+    def _rows(self, updates: Iterable[IncidentUpdate]) -> Iterator[Row]:
+        for update in updates:
+            self._meters.add(INCIDENTS, state=update.event.value)
+            yield keyed(update.incident.service, update)
 
     def _load(self) -> track.TrackState | None:
         saved = self._state.value()
@@ -79,8 +87,3 @@ class TrackFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
             timers.delete_event_time_timer(old)
         if new is not None:
             timers.register_event_time_timer(new)
-
-
-def _rows(updates: Iterable[IncidentUpdate]) -> Iterator[Row]:
-    for update in updates:
-        yield keyed(update.incident.service, update)
