@@ -126,13 +126,15 @@ def llm(base_url: str, clock: Any = lambda: 0.0) -> LlmAnalyst:
     return LlmAnalyst(settings, Secrets(openai_api_key=SecretStr(KEY)), Language.EN, METERS, clock)
 
 
-def run(analyst: Analyst, retriever: Shelf, *, count: int = 1, **settings: Any) -> list[Analysis]:
+def run(
+    analyst: Analyst, retriever: Shelf, *, count: int = 1, meters: Meters = METERS, **settings: Any
+) -> list[Analysis]:
     """Analyse `count` times, one after the other."""
 
     async def analyses() -> list[Analysis]:
         async with asyncio.timeout(PATIENCE_SECONDS):
             results = [
-                await analyze(request(), retriever, analyst, AnalyzeSettings(**settings), METERS) for _ in range(count)
+                await analyze(request(), retriever, analyst, AnalyzeSettings(**settings), meters) for _ in range(count)
             ]
         await analyst.aclose()
         return results
@@ -197,9 +199,37 @@ def test_an_answer_that_does_not_stand_on_the_documents_is_replaced_by_the_best_
     assert analysis.reason == reason
 
 
-def completion(**choice: Any) -> bytes:
+def completion(usage: Any = None, **choice: Any) -> bytes:
     message = {"role": "assistant", "content": json.dumps(GOOD), "refusal": None}
-    return json.dumps({"choices": [{"message": message, "finish_reason": "stop"} | choice]}).encode()
+    return json.dumps({"choices": [{"message": message, "finish_reason": "stop"} | choice], "usage": usage}).encode()
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens", "microdollars"),
+    [
+        ({"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100}, (1_000, 100), 3_500),
+        (None, (0, 0), 0),
+        ({"prompt_tokens": -5, "completion_tokens": 10**30}, (0, 0), 0),
+        ("many", (0, 0), 0),
+    ],
+)
+def test_an_answer_is_counted_with_the_tokens_and_the_money_that_it_took(
+    usage: Any, tokens: tuple[int, int], microdollars: int
+) -> None:
+    meters = Meters(OperatorId.ANALYZE)
+    with RawApi(completion(usage)) as api:
+        analyst = LlmAnalyst(
+            AnalyzeSettings(base_url=api.url), Secrets(openai_api_key=SecretStr(KEY)), Language.EN, meters
+        )
+        [analysis] = run(analyst, Shelf(match()), meters=meters)
+    assert analysis.analyst == "gpt-4o"
+    counted = {
+        (series.name, *(value for _, value in series.labels)): meters.value(series) for series in meters.series()
+    }
+    assert counted["cali_llm_calls_total", "answered"] == 1
+    assert tuple(counted["cali_llm_tokens_total", direction] for direction in ("prompt", "completion")) == tokens
+    assert counted["cali_llm_cost_microdollars_total",] == microdollars
+    assert counted["cali_llm_seconds_count",] == 1
 
 
 @pytest.mark.parametrize(

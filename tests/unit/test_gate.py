@@ -1,6 +1,6 @@
 """`gate` decides which updates of a service become alerts and analyses, and where they go."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from jobs.log_insight.settings import GateSettings, Settings, TrackSettings
 from schemas.alert import Alert, AlertKind
 from schemas.incident import Incident, IncidentEvent, IncidentState, IncidentUpdate
 from schemas.log_entry import Severity
-from udfs.gate import GateState, Step, next_deadline, settle, settles_at
+from udfs.gate import GateState, Step, decisions, next_deadline, settle, settles_at
 from udfs.ids import alert_id, stable_hash
 
 #: A full hour, in epoch seconds; stories count from here.
@@ -73,21 +73,36 @@ def life(name: str, at: int, **options: bool) -> list[IncidentUpdate]:
     ]
 
 
-def run(updates: Iterable[IncidentUpdate], settings: Settings = SETTINGS) -> Step:
-    """Settle each instant as the operator's timers do, to the end of all deadlines."""
+def by_instant(updates: Iterable[IncidentUpdate]) -> dict[int, list[IncidentUpdate]]:
     waiting: dict[int, list[IncidentUpdate]] = {}
     for one in updates:
         waiting.setdefault(settles_at(one), []).append(one)
+    return waiting
+
+
+def run(updates: Iterable[IncidentUpdate], settings: Settings = SETTINGS) -> Step:
+    """Settle each instant as the operator's timers do, to the end of all deadlines."""
+    waiting = by_instant(updates)
     state, routed, requests = Step(GateState(), [], [])
+    for step, _ in steps(waiting, settings):
+        state, routed, requests = step.state, routed + step.routed, requests + step.requests
+    return Step(state, routed, requests)
+
+
+def steps(
+    waiting: dict[int, list[IncidentUpdate]], settings: Settings = SETTINGS
+) -> Iterator[tuple[Step, list[IncidentUpdate]]]:
+    """Yield each instant's step and the updates that settled in it."""
+    state = GateState()
     while waiting:
         now = min(waiting)
-        state, more, asked = settle(state, waiting.pop(now), now, settings)
-        routed, requests = routed + more, requests + asked
-        state = GateState.model_validate_json(state.to_bytes())
+        updates = waiting.pop(now)
+        step = settle(state, updates, now, settings)
+        yield step, updates
+        state = GateState.model_validate_json(step.state.to_bytes())
         deadline = next_deadline(state)
         if deadline is not None:
             waiting.setdefault(deadline, [])
-    return Step(state, routed, requests)
 
 
 def alerts(step: Step) -> list[Alert]:
@@ -146,6 +161,17 @@ def test_a_rolled_up_incident_is_not_told_of_by_itself_nor_analysed_but_document
     assert titles("firing", step) == {"a", "b", "c"}
     assert {one.incident.title for one in step.requests} == {"a", "b", "c"}
     assert {one.incident.revision for one in step.routed if one.incident.title == "d"} == {1, 2, 3, 4, 5}
+
+
+def test_each_new_incident_and_each_alert_that_was_kept_back_is_counted_once():
+    settings = SETTINGS.model_copy(update={"gate": SETTINGS.gate.model_copy(update={"analyses_per_hour": 2})})
+    decided = [
+        decisions(updates, step) for step, updates in steps(by_instant([*flood("abc", 0), *flood("def", 10)]), settings)
+    ]
+    assert sum(one.asked for one in decided) == 2
+    assert sum(one.over_budget for one in decided) == 1
+    assert sum(one.storm for one in decided) == 3
+    assert sum(one.throttled for one in decided) == 3
 
 
 def test_news_of_a_rolled_up_incident_are_told_once_the_storm_is_over():

@@ -70,6 +70,30 @@ def frame(payloads: Iterable[bytes], arrival: int = NOON) -> bytes:
     )
 
 
+def test_what_a_frame_holds_is_counted_by_its_end_severity_and_reason():
+    meters = Meters(OperatorId.INGEST)
+    stage = Ingest(SourceSettings(), LIMITS, REDACTOR, RULES, meters=meters, clock=lambda: NOON / 1000 + 7)
+    error = GOOD.replace(b"INFO", b"ERROR")
+
+    list(stage.process(frame([GOOD, error, error, b"[]", b""])))
+
+    counted = {
+        (series.name, *(value for _, value in series.labels)): meters.value(series) for series in meters.series()
+    }
+    assert {key: value for key, value in counted.items() if value and key[0].endswith(("_total", "_sum"))} == {
+        ("cali_records_total", "archived"): 3,
+        ("cali_records_total", "dead_letter"): 2,
+        ("cali_entries_total", "INFO"): 1,
+        ("cali_entries_total", "ERROR"): 2,
+        ("cali_dead_letters_total", "parse.not_an_object"): 1,
+        ("cali_dead_letters_total", "decode.empty_record"): 1,
+        ("cali_batch_records_sum",): 5,
+        ("cali_batch_bytes_sum",): len(frame([GOOD, error, error, b"[]", b""])),
+        ("cali_arrival_lag_seconds_sum",): 7,
+        **{("cali_cache_requests_total", "fingerprints", result): 1 for result in ("hit", "miss")},
+    }
+
+
 def lines(chunks: list[bytes]) -> list[dict[str, Any]]:
     return [orjson.loads(line) for chunk in chunks for line in chunk_lines(chunk)]
 

@@ -14,7 +14,7 @@ from schemas.incident import Incident, IncidentState
 from schemas.incident_document import AlertState, IncidentDocument
 from schemas.log_entry import Severity
 from udfs.ids import alert_id
-from udfs.meters import Meters
+from udfs.meters import Meters, Series
 from udfs.notify.outbox import Delivery, Outbox, Policy, Tables
 from udfs.notify.outcomes import Failed, Held, Outcome, Rejected, RetryAfter, Sent, Told, Unknown
 
@@ -130,6 +130,9 @@ class Channel:
     @property
     def outbox(self) -> Outbox:
         return Outbox(self.tables, self.policy, self.meters)
+
+    def counted(self, result: str) -> int:
+        return self.meters.value(Series("cali_alerts_total", (("result", result),)))
 
     def route(self, routed: Routed) -> None:
         self.documents += self.outbox.on_routed(routed, self.now, ARRIVAL)
@@ -397,6 +400,7 @@ def test_a_crowded_outbox_merges_updates_of_an_incident_and_nothing_else(channel
         newest.id,
         alert(incident(4)).id,
     ]
+    assert channel.counted("throttled") == 1
 
 
 def test_a_crowded_outbox_lets_nothing_but_an_update_take_an_updates_place(channel):
@@ -432,6 +436,7 @@ def test_a_silent_outbox_writes_documents_and_gives_nothing_out():
     assert [document.version for document in channel.documents] == [1000, 1001]
     assert channel.outbox.wake_up(0) is None
     assert channel.outbox.delivery(10**9) is None
+    assert channel.counted("silenced") == 1
 
 
 def test_an_outbox_that_was_turned_silent_keeps_what_it_holds_for_later(channel):
