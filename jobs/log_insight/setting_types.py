@@ -14,6 +14,9 @@ from udfs.ruleset import RuleError
 #: Type of the error of a value that holds credentials: a message does not repeat it.
 CREDENTIALS = "credentials"
 
+#: What stands for an incident's id in a URL.
+INCIDENT_PLACE = "{incident}"
+
 _MAX_PORT = 65_535
 _ENDPOINT = re.compile(
     r"https?://(?:\w[\w-]*(?:\.\w[\w-]*)*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[^\s?#]*)?", re.ASCII
@@ -42,6 +45,14 @@ def _endpoint(url: str) -> str:
     found = _ENDPOINT.fullmatch(url)
     if found is None or not 1 <= int(found["port"] or 1) <= _MAX_PORT:
         raise ValueError(f"not http:// or https:// with a host, and at most a port of 1 to {_MAX_PORT} and a path")
+    return url
+
+
+def _incident_url(url: str) -> str:
+    if not url.startswith(("https://", "http://")) or INCIDENT_PLACE not in url:
+        raise ValueError(f"not http:// or https:// with {INCIDENT_PLACE} in it, where the incident's id goes")
+    if "@" in url or any(character <= " " or character in "<>|" for character in url):
+        raise ValueError("white space and any of @ < > | have no place in it")
     return url
 
 
@@ -81,6 +92,7 @@ def _grouping_file(path: str) -> str:
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Name = Annotated[str, AfterValidator(_name)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+IncidentUrl = Annotated[str, Field(max_length=400), AfterValidator(_incident_url)]
 S3OrLocalPath = Annotated[str, AfterValidator(_s3_or_local_path)]
 IndexPrefix = Annotated[str, Field(max_length=200), AfterValidator(_index_prefix)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]

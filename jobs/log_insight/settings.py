@@ -32,6 +32,7 @@ from jobs.log_insight.setting_types import (
     CREDENTIALS,
     Endpoint,
     GroupingFile,
+    IncidentUrl,
     IndexPrefix,
     Name,
     ReadableFile,
@@ -330,6 +331,11 @@ class NotifySettings(Section):
     )
     request_timeout_seconds: Seconds = Field(3.0, description="Time-out of one post.", examples=["3.0"])
     max_backoff_seconds: Seconds = Field(60.0, description="Longest pause after failures.", examples=["60"])
+    dashboard_url: IncidentUrl | None = Field(
+        None,
+        description="Dashboard of an incident, linked in its alerts; `{incident}` stands for the incident's id.",
+        examples=["https://grafana.example.com/d/cali-incidents?var-incident={incident}"],
+    )
     ledger_timeout_seconds: Seconds = Field(
         2.0, description="The ledger gone for longer does not hold an alert.", examples=["2.0"]
     )

@@ -78,6 +78,9 @@ NO_SIMILAR = GROUNDED.model_copy(
 UNAVAILABLE = NO_SIMILAR.model_copy(update={"status": AnalysisStatus.UNAVAILABLE, "reason": "time-out"})
 
 
+DASHBOARD = "https://grafana.example/d/cali-incidents?orgId=1&var-incident={incident}"
+
+
 def header(message: dict[str, Any]) -> str:
     return str(message["blocks"][0]["text"]["text"])
 
@@ -89,6 +92,15 @@ def words(message: dict[str, Any]) -> str:
         for block in message["blocks"]
         for part in [block.get("text", {"text": ""}), *block.get("fields", []), *block.get("elements", [])]
     )
+
+
+@pytest.mark.parametrize(("texts", "label"), [(EN, "[Open dashboard]"), (KO, "[대시보드 열기]")])
+def test_an_alert_links_to_its_incident_on_the_dashboard_where_there_is_one(texts, label):
+    link = f"<https://grafana.example/d/cali-incidents?orgId=1&amp;var-incident=00000000000000aa|{label}>"
+    message = Message(alert(), GROUNDED, dashboard_url=DASHBOARD)
+    assert link in words(render(message, texts, RAISED))
+    assert link in render_plain(message, texts, RAISED)["text"]
+    assert label not in words(render(Message(alert(), GROUNDED), texts, RAISED))
 
 
 def test_a_korean_alert_says_what_broke_how_well_it_is_known_and_where_the_guide_is():
@@ -274,11 +286,11 @@ INCIDENTS = st.builds(
 @settings(deadline=None)  # the machine may be busy
 @given(INCIDENTS, ANALYSES, st.sampled_from(AlertKind), st.sampled_from([EN, KO]), st.integers(0, 10**30))
 def test_slack_takes_every_message_and_nobody_is_mentioned(of, analysis, kind, texts, rolled_up):
-    message = Message(alert(kind, of, rolled_up=rolled_up), analysis)
+    message = Message(alert(kind, of, rolled_up=rolled_up), analysis, dashboard_url=DASHBOARD)
     evidence = {safe_url(one.url) for one in analysis.evidence} if analysis else set()
     for payload in (render(message, texts, RAISED), render_plain(message, texts, RAISED)):
         block_kit.check(json.loads(json.dumps(payload).encode()))
         assert len(payload["text"].encode("utf-16-le")) // 2 <= 4_000
         for reference in all_references(payload):
             assert isinstance(reference, Link)
-            assert reference.url in evidence
+            assert reference.url in evidence or reference.url.startswith(DASHBOARD.partition("{")[0])

@@ -119,6 +119,20 @@ def test_a_malformed_url_is_refused(monkeypatch, variable, url):
     assert "; example: http" in message
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://grafana/d/incidents",
+        "javascript:alert({incident})",
+        "https://user:word@grafana/{incident}",
+        "https://grafana/{incident}|x>",
+    ],
+)
+def test_a_dashboard_that_no_alert_could_link_to_is_refused(monkeypatch, url):
+    variable = "CALI_NOTIFY__DASHBOARD_URL"
+    assert refusal(monkeypatch, {variable: url}).startswith(f"{variable}: ")
+
+
 @pytest.mark.parametrize("variable", ENDPOINTS)
 @pytest.mark.parametrize(
     "url",

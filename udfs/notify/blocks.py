@@ -2,7 +2,7 @@
 
 Whatever log text and model words hold, the limits of https://docs.slack.dev/reference/block-kit/blocks are kept.
 Log text stands in `plain_text` or code only, every `mrkdwn` is `verbatim`, so that Slack links and mentions nothing by
-itself, and the only links are those of evidence.
+itself, and the only links are those of evidence and of the operators' own dashboard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
+from jobs.log_insight.setting_types import INCIDENT_PLACE
 from schemas.alert import Alert, AlertKind
 from schemas.analysis import Analysis, AnalysisStatus, Evidence, KnowledgeKind
 from schemas.base import WireModel
@@ -43,11 +44,15 @@ M = TypeVar("M", bound=WireModel)
 
 
 class Message(NamedTuple):
-    """What is to be said: an alert, what is known of its cause by now, and the count that was told last."""
+    """What is to be said: an alert, what is known of its cause by now, and the count that was told last.
+
+    `dashboard_url` is the setting of this name.
+    """
 
     alert: Alert
     analysis: Analysis | None
     told_count: int = 0
+    dashboard_url: str | None = None
 
 
 def render(message: Message, texts: Texts, now: int) -> dict[str, Any]:
@@ -148,7 +153,7 @@ def _blocks(message: Message, texts: Texts, now: int) -> Iterator[Block]:
         yield _section(link)
     if message.alert.kind in {AlertKind.FIRING, AlertKind.ROLLUP} and (exemplar := _exemplar(incident)):
         yield _section(f"```{exemplar}```")
-    footer = _mrkdwn(_footer(message.alert, texts, now), MAX_FIELD)
+    footer = _mrkdwn(_footer(message, texts, now), MAX_FIELD)
     yield {"type": "context", "block_id": message.alert.id, "elements": [footer]}
 
 
@@ -159,7 +164,7 @@ def _plain_lines(message: Message, texts: Texts, now: int) -> Iterator[str]:
     yield from (f"{name}: {value}" for name, value in _facts(message, texts))
     yield from _findings(message, texts)
     yield from filter(None, (_guide_link(message.analysis, texts),))
-    yield _footer(message.alert, texts, now)
+    yield _footer(message, texts, now)
 
 
 def _defanged(message: Message) -> Message:
@@ -260,11 +265,21 @@ def _exemplar(incident: Incident) -> str:
     return markup("\n".join(shown), _MAX_EXEMPLAR)
 
 
-def _footer(alert: Alert, texts: Texts, now: int) -> str:
+def _footer(message: Message, texts: Texts, now: int) -> str:
+    alert = message.alert
     footer = f"{texts.incident_id} {_code(alert.incident.id, _MAX_LABEL)}"
+    if url := _dashboard_url(message):
+        footer += f" · {_link(url, texts.open_dashboard)}"
     if now - alert.raised_at > _LATE_MS:
         footer += f" · {texts.delayed.format(raised_at=utc(alert.raised_at))}"
     return footer
+
+
+def _dashboard_url(message: Message) -> str | None:
+    if message.dashboard_url is None:
+        return None
+    incident = quote(message.alert.incident.id, safe="", errors="replace")
+    return safe_url(message.dashboard_url.replace(INCIDENT_PLACE, incident))
 
 
 def _service(incident: Incident) -> str:

@@ -50,7 +50,15 @@ class Dispatcher:
     """Posts what an outbox holds. `meters` are those of the operator `notify`."""
 
     def __init__(
-        self, *, outbox: Outbox, ledger: Ledger, slack: Slack, texts: Texts, clock: Clock, meters: Meters
+        self,
+        *,
+        outbox: Outbox,
+        ledger: Ledger,
+        slack: Slack,
+        texts: Texts,
+        clock: Clock,
+        meters: Meters,
+        dashboard_url: str | None = None,
     ) -> None:
         self._outbox = outbox
         self._ledger = ledger
@@ -58,6 +66,7 @@ class Dispatcher:
         self._texts = texts
         self._clock = clock
         self._meters = meters
+        self._dashboard_url = dashboard_url
 
     def dispatch(self, now: int) -> list[IncidentDocument]:
         """Post the alert that is due at `now`, epoch milliseconds; return the documents that changed."""
@@ -97,7 +106,7 @@ class Dispatcher:
                 progress = self._now()
 
     def _message(self, delivery: Delivery) -> dict[str, object]:
-        message = Message(delivery.entry.alert, delivery.analysis, delivery.told_count)
+        message = Message(delivery.entry.alert, delivery.analysis, delivery.told_count, self._dashboard_url)
         return (render_plain if delivery.entry.plain else render)(message, self._texts, self._now())
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:

@@ -33,6 +33,7 @@ class Texts(NamedTuple):
     not_requested: str
     open_runbook: str
     open_incident: str
+    open_dashboard: str
     runbook: str
     incident: str
     incident_id: str
@@ -67,6 +68,7 @@ EN = Texts(
     not_requested="No analysis was asked for.",
     open_runbook="[Open runbook]",
     open_incident="[Open past incident]",
+    open_dashboard="[Open dashboard]",
     runbook="runbook",
     incident="past incident",
     incident_id="Incident",
@@ -101,6 +103,7 @@ KO = Texts(
     not_requested="분석을 요청하지 않았습니다.",
     open_runbook="[가이드 확인]",
     open_incident="[과거 사례 확인]",
+    open_dashboard="[대시보드 열기]",
     runbook="런북",
     incident="과거 사례",
     incident_id="장애 ID",

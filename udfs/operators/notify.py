@@ -71,6 +71,7 @@ class NotifyFunction(KeyedCoProcessFunction):  # type: ignore[misc]  # PyFlink i
             texts=TEXTS[settings.notify.language],
             clock=Clock(time.time, time.monotonic, time.sleep),
             meters=self._meters,
+            dashboard_url=settings.notify.dashboard_url,
         )
 
     def close(self) -> None:
