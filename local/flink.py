@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,11 @@ TAIL_CHARACTERS = 3500
 #: Blocks of a megabyte, as batches are, stay with the process: fresh ones from the kernel for each batch cost the
 #: Python workers a tenth of their CPU.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+#: As Flink on Kubernetes is to have them too; label values as they are, not with every sign but letters replaced.
+REPORTER = {
+    "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
+    "metrics.reporter.prom.filterLabelValueCharacters": "false",
+}
 
 
 class FlinkError(Exception):
@@ -54,6 +60,7 @@ class Flink(Part):
         slots: int = 8,
         state_backend: str = "rocksdb",
         configuration: Mapping[str, str] | None = None,
+        metrics_targets: Path | None = None,
     ) -> None:
         """Make the part.
 
@@ -66,6 +73,8 @@ class Flink(Part):
             slots: of each TaskManager; the job has four slot-sharing groups, so it needs four times its parallelism.
             state_backend: `rocksdb` or `hashmap`.
             configuration: Flink options that go before those of this part.
+            metrics_targets: a file of Prometheus' `file_sd_configs` that is to tell where each process can be scraped.
+                Without it none can: Flink's reporter has no option for its address and listens on all of them.
         """
         super().__init__(directory)
         self.port = port or free_port()
@@ -73,6 +82,8 @@ class Flink(Part):
         self._wanted = task_managers
         self._environment = dict(environment)
         self._configuration = self._own_configuration(state_backend) | dict(configuration or {})
+        self._metrics_targets = metrics_targets
+        self._metrics_ports: dict[str, int] = {}
         self._job_manager: GuardedProcess | None = None
         self._task_managers: dict[str, GuardedProcess] = {}
         self._started = itertools.count(1)
@@ -104,10 +115,13 @@ class Flink(Part):
         processes = [*self._task_managers.values(), *([self._job_manager] if self._job_manager else [])]
         stop_all(processes)
         self._task_managers.clear()
+        self._metrics_ports.clear()
 
     def kill_task_manager(self) -> None:
         """End the oldest TaskManager and its Python workers with SIGKILL, as a lost machine would."""
-        self._task_managers.pop(self.task_managers[0]).kill()
+        name = self.task_managers[0]
+        self._task_managers.pop(name).kill()
+        self._forget_target(name)
 
     def start_task_manager(self) -> None:
         """Start one more TaskManager; return when it has registered."""
@@ -124,6 +138,7 @@ class Flink(Part):
             raise PartError(f"the JobManager has ended, and with it the jobs; see {self._job_manager.log}")
         for resource_id in [name for name, process in self._task_managers.items() if not process.is_running]:
             del self._task_managers[resource_id]
+            self._forget_target(resource_id)
             self.start_task_manager()
 
     def submit(
@@ -299,8 +314,33 @@ class Flink(Part):
         }
 
     def _launch(self, name: str, script: str, *options: str) -> GuardedProcess:
-        command = [str(flink_home() / "bin" / script), "start-foreground", *options]
+        command = [str(flink_home() / "bin" / script), "start-foreground", *options, *self._metrics_options(name)]
         return self._spawn(name, command, self._process_environment())
+
+    def _metrics_options(self, name: str) -> list[str]:
+        """Return the options with which a process can be scraped, and tell where."""
+        if self._metrics_targets is None:
+            return []
+        self._metrics_ports[name] = free_port()
+        self._tell_targets(self._metrics_targets)
+        options = REPORTER | {"metrics.reporter.prom.port": str(self._metrics_ports[name])}
+        return [argument for key, value in options.items() for argument in ("-D", f"{key}={value}")]
+
+    def _forget_target(self, name: str) -> None:
+        if self._metrics_targets:
+            del self._metrics_ports[name]
+            self._tell_targets(self._metrics_targets)
+
+    def _tell_targets(self, path: Path) -> None:
+        """Write the file as a whole or not at all: Prometheus reads it at any time."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        targets = [
+            {"targets": [f"{HOST}:{port}"], "labels": {"component": name.partition("-")[0], "pod": name}}
+            for name, port in self._metrics_ports.items()
+        ]
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(targets))
+        new.replace(path)
 
     def _launch_task_manager(self) -> None:
         resource_id = f"taskmanager-{next(self._started)}"

@@ -18,8 +18,12 @@ from local.moto import Moto
 from local.opensearch import OpenSearch
 from local.part import Part
 from local.paths import STACK_DIRECTORY
+from local.prometheus import Prometheus
 
+#: What the job needs, and so what is started by default.
 PARTS = ("moto", "opensearch", "milvus", "inbox", "flink")
+#: What may have a port chosen for it.
+PORTED_PARTS = (*PARTS, Prometheus.name, LlmStub.name)
 LOCK_FILE = "lock"
 SUPERVISOR_LOG = "supervisor.log"
 # The log is opened before the stack is; the rest of the folder is of the stack before.
@@ -50,6 +54,7 @@ class Stack:
         state_backend: str = "rocksdb",
         flink_configuration: Mapping[str, str] | None = None,
         channels: Sequence[str] = ("alerts",),
+        llm: bool = False,
     ) -> None:
         """Make the stack; nothing is started.
 
@@ -61,14 +66,15 @@ class Stack:
             state_backend: `rocksdb` or `hashmap`.
             flink_configuration: Flink options that go before the stack's own.
             channels: Slack channels with a webhook of their own; the first gets what has no route.
+            llm: whether jobs ask the LLM stub. Else the extractive analyst answers.
 
         Raises:
             ValueError: a port is impossible, or of an unknown part.
         """
         given = dict(ports or {})
-        if unknown := given.keys() - {*PARTS, "llm"}:
+        if unknown := given.keys() - {*PORTED_PARTS}:
             raise ValueError(
-                f"no part of the stack is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}"
+                f"no part of the stack is called {', '.join(sorted(unknown))}; there are {', '.join(PORTED_PARTS)}"
             )
         self.directory = directory.resolve()
         self._moto = Moto(self.directory, given.get("moto"))
@@ -76,6 +82,8 @@ class Stack:
         self._milvus = Milvus(self.directory, given.get("milvus"))
         self._inbox = Inbox(self.directory, given.get("inbox"), channels)
         self._llm = LlmStub(self.directory, given.get("llm"))
+        self._llm_is_asked = llm
+        self._prometheus = Prometheus(self.directory, given.get("prometheus"))
         self._flink = Flink(
             self.directory,
             self._environment_of_services(),
@@ -84,6 +92,7 @@ class Stack:
             slots=slots,
             state_backend=state_backend,
             configuration=flink_configuration,
+            metrics_targets=self._prometheus.targets if Prometheus.is_installed() else None,
         )
         self._started: set[Part] = set()
         self._locks = {part: threading.Lock() for part in self._all_parts.values()}
@@ -118,7 +127,19 @@ class Stack:
     def flink(self) -> Flink:
         """The Flink cluster; started on first use, after moto, where its checkpoints go."""
         self._running(self._moto)
+        if self._llm_is_asked:
+            self._running(self._llm)
         return self._running(self._flink)
+
+    @property
+    def prometheus(self) -> Prometheus:
+        """Prometheus; started on first use, after Flink, which it scrapes.
+
+        Raises:
+            PartError: it is not installed.
+        """
+        _ = self.flink
+        return self._running(self._prometheus)
 
     def start(self, parts: Iterable[str] = PARTS) -> None:
         """Start parts in parallel; return when all are healthy.
@@ -178,7 +199,8 @@ class Stack:
 
     @cached_property
     def _all_parts(self) -> dict[str, Part]:
-        parts: list[Part] = [self._moto, self._opensearch, self._milvus, self._inbox, self._flink, self._llm]
+        services: list[Part] = [self._moto, self._opensearch, self._milvus, self._inbox]
+        parts = [*services, self._flink, self._prometheus, self._llm]
         return {part.name: part for part in parts}
 
     def _part(self, name: str) -> Part:
@@ -208,6 +230,7 @@ class Stack:
 
     def _environment_of_services(self) -> dict[str, str]:
         services: list[Part] = [self._moto, self._opensearch, self._milvus, self._inbox]
+        services += [self._llm] if self._llm_is_asked else []
         return {name: value for part in services for name, value in part.environment().items()}
 
 

@@ -2,7 +2,8 @@
 
 import os
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
@@ -32,10 +33,24 @@ def pytest_report_header(config: pytest.Config) -> str:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The embedded stack, one for all tests: `stack.opensearch` and so on start on first use.
 
-    Tests share its stores: use names of your own, and leave no fault behind.
+    Tests share its stores: use names of your own, and leave no fault behind. Jobs ask the LLM stub.
     """
-    with Stack(tmp_path_factory.mktemp("stack"), task_managers=1) as started:
+    with Stack(tmp_path_factory.mktemp("stack"), task_managers=1, llm=True) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """Return the path of a program; without it the test is skipped by name, and fails where `CI=true`."""
+
+    def require(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            give_up(f"{name} is not installed")
+        return path
+
+    return require
 
 
 _SEED = pytest.StashKey[int]()

@@ -19,9 +19,8 @@ LINES, SECONDS, BOUND_SECONDS = 8_000, 60.0, 10.0
 def run_with_hanging_llm(tmp_path: Path) -> Iterator[Run]:
     """A stack of its own: its task managers know the LLM stub, and its OpenSearch dies."""
     before = dict(os.environ)
-    with Stack(tmp_path / "stack") as stack:
+    with Stack(tmp_path / "stack", llm=True) as stack:
         stack.llm.hang()
-        os.environ.update(stack.llm.environment())
         stack.start()
         made = Run(stack, "outage")
         made.create_stream()

@@ -9,19 +9,19 @@ from jobs.commands.objects import folder
 from local.audit import Findings, audit
 from local.generator.failures import FAILURES
 from local.generator.manifest import Manifest
-from local.run import Run, await_complete
+from local.run import Run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
-LINES, SECONDS = 6_000, 25.0
+
+@pytest.fixture(scope="module")
+def run(told) -> Run:
+    return told.run
 
 
 @pytest.fixture(scope="module")
-def manifest(run: Run) -> Manifest:
-    run.start()
-    told = run.tell(LINES, SECONDS)
-    await_complete(run, told, alerts=len(told.failures))
-    return told
+def manifest(told) -> Manifest:
+    return told.manifest
 
 
 @pytest.fixture(scope="module")
