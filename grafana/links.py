@@ -42,6 +42,8 @@ def field(name: str) -> str:
 
 #: The value that is clicked on, fit for a URL.
 VALUE = "${__value.raw:percentencode}"
+#: The service that a series is of, fit for a URL.
+LABEL_SERVICE = '${__field.labels["service.name"]:percentencode}'
 
 
 def to_service(value: str = VALUE, fingerprint: str | None = None) -> DataLink:
@@ -67,8 +69,8 @@ def to_flink() -> DataLink:
 
 
 def to_evidence() -> DataLink:
-    """Link to a document of the knowledge base: the value is its URL. Grafana refuses what is not http."""
-    return DataLink("Open the document", "${__value.raw}", True)
+    """Link to a document of the knowledge base: the value is its URL. Grafana disarms `javascript:` and the like."""
+    return DataLink("Open the document", "${__value.raw:raw}", True)
 
 
 def dashboard_links() -> list[DashboardLink]:

@@ -119,11 +119,12 @@ def figure(
     limits: tuple[float, float] | None = None,
     how: str = "lastNotNull",
     width: int = 4,
+    height: int = 4,
     links: Sequence[DataLink] = (),
 ) -> Panel:
     """Return one number, green below the first limit, red from the second on. `how` reduces a series to it."""
     panel = stat.Panel().title(title).description(about).datasource(source.ref()).unit(unit).with_target(query)
-    panel.span(width).height(4).reduce_options(common.ReduceDataOptions().calcs([how]))
+    panel.span(width).height(height).reduce_options(common.ReduceDataOptions().calcs([how]))
     panel.thresholds(_limits(*limits) if limits else _steps((None, GREEN)))
     if links:
         panel.override_by_regexp(".*", [_property("links", [link.to_json() for link in links])])

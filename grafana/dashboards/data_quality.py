@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.links import Uid, to_service
+from grafana.links import LABEL_SERVICE, Uid, to_service
 from grafana.opensearch import in_order, metric, over_time, top
 from grafana.panels import TIME, Column, Section, build_dashboard, figure, log_lines, ranking, rows, series
 from grafana.promql import expression, increase, rate, ratio
@@ -151,7 +151,7 @@ _MISSING = Section(
             over_time(Source.LOGS, _ALL, "service.name", size=20),
             source=Source.LOGS,
             stacked=True,
-            links=[to_service('${__field.labels["service.name"]:percentencode}')],
+            links=[to_service(LABEL_SERVICE)],
         ),
         series(
             "Entries by severity",

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.links import Uid, field, to_incident, to_service
+from grafana.links import LABEL_SERVICE, Uid, field, to_incident, to_service
 from grafana.opensearch import metric, over_time, top
 from grafana.panels import TIME, Column, Section, build_dashboard, figure, log_lines, rows, series
 from grafana.shared import SEVERITY_COLORS, incidents_table
@@ -33,6 +33,7 @@ _OVERVIEW = Section(
             over_time(Source.LOGS, _ERRORS, label="errors"),
             source=Source.LOGS,
             how="sum",
+            height=8,
         ),
         figure(
             "New incidents",
@@ -40,6 +41,7 @@ _OVERVIEW = Section(
             over_time(Source.INCIDENTS, "service:$service", label="incidents"),
             source=Source.INCIDENTS,
             how="sum",
+            height=8,
             limits=(1, 10),
         ),
         series(
@@ -59,7 +61,7 @@ _OVERVIEW = Section(
             stacked=True,
             width=24,
             height=9,
-            links=[to_service('${__field.labels["service.name"]:percentencode}')],
+            links=[to_service(LABEL_SERVICE)],
         ),
     ],
 )

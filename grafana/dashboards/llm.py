@@ -138,7 +138,7 @@ _QUALITY = Section(
         ),
         ranking(
             "Dependencies of an analysis",
-            "1 while taken to be down.",
+            "1 while taken to be down. Without Milvus: no analysis; without the model: the best document answers.",
             expression(
                 latest(metrics.BREAKER_OPEN, "dependency", how="max", dependency="milvus|llm"),
                 "{{dependency}}",

@@ -233,8 +233,8 @@ _ALERTS = Section(
             unit="cps",
         ),
         series(
-            "Alerts waiting",
-            "The outbox over time. It must come down to zero between two failures.",
+            "Alerts waiting over time",
+            "The outbox. It must come down to zero between two failures.",
             expression(latest(metrics.OUTBOX_ALERTS), "waiting"),
             limits=(10, 50),
         ),

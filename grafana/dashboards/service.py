@@ -36,6 +36,7 @@ _OVERVIEW = Section(
             over_time(Source.LOGS, _ALL, label="entries"),
             source=Source.LOGS,
             how="sum",
+            height=8,
         ),
         figure(
             "Warnings and errors",
@@ -43,6 +44,7 @@ _OVERVIEW = Section(
             over_time(Source.LOGS, _ERRORS, label="errors"),
             source=Source.LOGS,
             how="sum",
+            height=8,
         ),
         series(
             "Entries by severity",
