@@ -20,6 +20,7 @@ VERBS = {
     "redact": "jobs.commands.text:redact",
     "analyze": "jobs.commands.analyze:analyze",
     "knowledge": "jobs.commands.knowledge:app",
+    "setup": "jobs.commands.setup:app",
     "index": "jobs.commands.index:app",
     "config": "jobs.commands.config:config",
 }

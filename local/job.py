@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 
 from jobs.commands.knowledge import sync_folder
-from jobs.log_insight.opensearch import connect, install_templates
+from jobs.log_insight.opensearch import connect
+from jobs.log_insight.opensearch_setup import install_templates
 from jobs.log_insight.settings import load_secrets, load_settings
 from local.paths import ROOT
 from local.stack import Stack

@@ -1,17 +1,16 @@
-"""OpenSearch: clients, index templates, and the bulk requests of `udfs.index` on top of them."""
+"""OpenSearch: clients, and the bulk requests of `udfs.index` on top of them."""
 
-from collections.abc import Iterator, Mapping
-from importlib import resources
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from opensearchpy import AsyncOpenSearch, OpenSearch
 from opensearchpy.exceptions import SerializationError, TransportError
 
+from jobs.log_insight.opensearch_setup import install_templates, outdated, versions_request
 from jobs.log_insight.settings import IndexSettings, Secrets, index_credentials
 from udfs.index import RefusedError, UnavailableError, is_fault_of_the_document
 
-TEMPLATES = ("logs", "incidents", "alert-ledger")
 #: With these an answer is a few bytes per document instead of a few hundred.
 _BULK_ANSWER = {"filter_path": "errors,items.*.status,items.*.error.type"}
 
@@ -26,11 +25,12 @@ class OpenSearchBulkStore:
 
     def __init__(self, settings: IndexSettings, secrets: Secrets) -> None:
         self._client = AsyncOpenSearch(**_client_options(settings, secrets))
-        self._prefix = settings.prefix
+        self._settings = settings
+        self._secrets = secrets
         self._has_templates = False
 
     async def prepare(self) -> None:
-        """Connect and install the index templates, so that the first bulk request need not.
+        """Connect and install index templates that are missing or older, so that the first bulk request need not.
 
         Raises:
             UnavailableError: not possible now; the first bulk request tries again.
@@ -75,27 +75,16 @@ class OpenSearchBulkStore:
         if self._has_templates:
             return
         try:
-            for name, template in _templates(self._prefix):
-                await self._client.indices.put_index_template(name=name, body=template)
+            reply = await self._client.indices.get_index_template(**versions_request(self._settings.prefix))
+            if outdated(reply, self._settings.prefix):
+                await asyncio.to_thread(self._install_outdated)
         except (TransportError, SerializationError) as error:
             raise UnavailableError(f"no index templates: {type(error).__name__}") from None
         self._has_templates = True
 
-
-def install_templates(client: OpenSearch, prefix: str) -> None:
-    """Install the index templates for indices with this prefix; doing it again changes nothing.
-
-    Existing indices keep the mapping they were made with.
-    """
-    for name, template in _templates(prefix):
-        client.indices.put_index_template(name=name, body=template)
-
-
-def _templates(prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in TEMPLATES:
-        template = orjson.loads(resources.files("schemas").joinpath("opensearch", f"{name}.json").read_bytes())
-        template["index_patterns"] = [f"{prefix}{pattern}" for pattern in template["index_patterns"]]
-        yield f"{prefix}cali-{name}", template
+    def _install_outdated(self) -> None:
+        with connect(self._settings, self._secrets) as client:
+            install_templates(client, self._settings.prefix)
 
 
 def _client_options(settings: IndexSettings, secrets: Secrets) -> dict[str, Any]:

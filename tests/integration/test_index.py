@@ -17,7 +17,8 @@ from opensearchpy import OpenSearch
 from typer.testing import CliRunner
 
 from jobs.commands.index import app
-from jobs.log_insight.opensearch import OpenSearchBulkStore, connect, install_templates
+from jobs.log_insight.opensearch import OpenSearchBulkStore, connect
+from jobs.log_insight.opensearch_setup import TEMPLATES, install_templates
 from jobs.log_insight.settings import IndexSettings, Secrets
 from udfs.breaker import Breaker
 from udfs.chunk import chunk_lines, encode_chunk, hour_of
@@ -91,7 +92,7 @@ def prefix(opensearch: OpenSearch, request: pytest.FixtureRequest) -> Iterator[s
     prefix = f"{zlib.crc32(request.node.name.encode())}-"
     yield prefix
     opensearch.indices.delete(index=f"{prefix}*", ignore_unavailable=True)
-    for name in ("logs", "incidents", "alert-ledger"):
+    for name in TEMPLATES:
         opensearch.indices.delete_index_template(name=f"{prefix}cali-{name}", ignore=404)
 
 
@@ -182,13 +183,10 @@ def test_templates_may_be_installed_again_and_keep_hostile_attribute_names_out_o
     install_templates(opensearch, prefix)
     install_templates(opensearch, prefix)
     hostile = {f"key.{number}": number for number in range(2_000)} | {"": 1, ".": {"a": [{"b": None}]}}
-    opensearch.index(
-        index=f"{prefix}{INDEX}", id="1", body=orjson.loads(document(1, attributes=hostile, extra={"a": 1}))
-    )
+    opensearch.index(index=f"{prefix}{INDEX}", id="1", body=orjson.loads(document(1, attributes=hostile)))
     opensearch.index(index=f"{prefix}{INDEX}", id="2", body=orjson.loads(document(2, attributes={"key": {"1": "x"}})))
     (mapping,) = opensearch.indices.get_mapping(index=f"{prefix}{INDEX}").values()
     assert mapping["mappings"]["properties"]["attributes"] == {"type": "flat_object"}
-    assert "extra" not in mapping["mappings"]["properties"]
 
 
 def test_documents_can_be_found_by_word_service_time_and_attribute(stack, opensearch, prefix):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from jobs.log_insight.opensearch import connect, install_templates
+from jobs.log_insight.opensearch import connect
+from jobs.log_insight.opensearch_setup import install_templates
 from jobs.log_insight.settings import IndexSettings, Secrets
 from local.stack import Stack
 from schemas.alert import Alert, AlertKind
