@@ -244,6 +244,10 @@ def mapping_of(client: OpenSearch, index: str) -> bytes:
         return http.get(f"http://{node['host']}:{node['port']}/{index}/_mapping").content
 
 
+def block_writes(client: OpenSearch, index: str, *, is_on: bool) -> None:
+    client.indices.put_settings(index=index, body={"index.blocks.write": is_on})
+
+
 def state_version(client: OpenSearch) -> int:
     version: int = client.cluster.state(metric="version")["version"]
     return version
@@ -295,11 +299,13 @@ def test_an_index_with_the_templates_of_before_gets_the_new_fields_and_keeps_its
     opensearch.index(index=f"{prefix}{INDEX}", id="old", body=orjson.loads(document(1)))
     opensearch.index(index=f"{prefix}incidents", id="old", body=orjson.loads(incident().to_bytes()))
     opensearch.index(index=f"{prefix}alert-ledger", id="old", body={"status": "posted", "owner": "o", "analysed": True})
+    block_writes(opensearch, f"{prefix}{INDEX}", is_on=True)  # as its policy does
 
     assert {line["action"] for (kind, _), line in cluster.setup().items() if kind != "ism_policy"} == {"upgraded"}
 
     assert {line["action"] for (kind, _), line in cluster.setup().items() if kind != "ism_policy"} == {"unchanged"}
     assert cluster.writes() == []
+    block_writes(opensearch, f"{prefix}{INDEX}", is_on=False)
     assert index(cluster.url, prefix, [document(2, **{"exception.type": "a.b.PoolException"})]).accepted == 1
     assert count(opensearch, f"{prefix}{INDEX}", {"match_all": {}}) == 2
     assert count(opensearch, f"{prefix}{INDEX}", {"match": {"exception.type.text": "PoolException"}}) == 1
