@@ -8,6 +8,11 @@ from grafana.variables import Source
 SEVERITY_COLORS = {"WARN": "yellow", "ERROR": "orange", "FATAL": "red"}
 
 _EVIDENCE = "Best document"
+_FINDINGS = (
+    Column("analysis.cause", "Cause", width=300),
+    Column("analysis.action", "Action", width=300),
+    Column(_EVIDENCE, _EVIDENCE, links=(to_evidence(),), width=240, texts={NOT_FOUND: ""}),
+)
 
 
 def incidents_table(
@@ -19,8 +24,12 @@ def incidents_table(
     incident_links: tuple[DataLink, ...],
     size: int = 200,
     height: int = 10,
+    grounded: bool = True,
 ) -> Panel:
-    """Return incidents as rows: when and where it began, what it is, whom it was told, what is known of it."""
+    """Return incidents as rows: when and where it began, what it is, whom it was told, what is known of it.
+
+    Where none is `grounded` there is no cause, no action and no document to show.
+    """
     return rows(
         title,
         about,
@@ -37,14 +46,12 @@ def incidents_table(
             Column("alert.at", "Told at", TIME, width=170),
             Column("channel", "Channel", links=(to_slack(field("Channel")),), width=90),
             Column("analysis.status", "Analysis", width=100),
-            Column("analysis.cause", "Cause", width=300),
-            Column("analysis.action", "Action", width=300),
-            Column(_EVIDENCE, _EVIDENCE, links=(to_evidence(),), width=240, texts={NOT_FOUND: ""}),
+            *(_FINDINGS if grounded else ()),
             Column("last_seen", "Last seen", TIME, width=170),
             Column("fingerprint", "Fingerprint", width=150),
             Column("id", "Incident", links=incident_links, width=200),
         ],
         source=Source.INCIDENTS,
         height=height,
-        extract=first_of_list("evidence_urls", _EVIDENCE),
+        extract=first_of_list("evidence_urls", _EVIDENCE) if grounded else None,
     )

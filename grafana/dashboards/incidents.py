@@ -51,7 +51,8 @@ _WHAT_HAPPENED = Section(
         incidents_table(
             FIRST,
             "The first row is the failure that began first: look for the cause there. Told, cause and action say what"
-            " was done and what to do next; the document is the runbook or earlier incident behind the analysis.",
+            " was done and what to do next; the document is the runbook or earlier incident behind the analysis."
+            " Entries are those of the last update, at most five minutes old; the lines below are all.",
             _STORY,
             order="asc",
             incident_links=(to_incident(),),

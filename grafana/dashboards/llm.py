@@ -179,6 +179,7 @@ _ANSWERS = Section(
             "service:$service AND NOT analysis.status:grounded",
             order="desc",
             incident_links=(to_incident(),),
+            grounded=False,
         ),
     ],
 )
