@@ -19,6 +19,7 @@ from grafana.links import Uid
 from grafana.promql import Flink
 from grafana.variables import Source
 from jobs.log_insight.metrics import REGISTRY
+from jobs.log_insight.settings import NotifySettings
 from local.grafana import (
     DataSource,
     GrafanaError,
@@ -172,6 +173,14 @@ class TestDashboard:
             there = DASHBOARDS[path.removeprefix("/d/")]
             given = set(re.findall(r"&var-(\w+)=", query))
             assert given <= {variable["name"] for variable in there["templating"]["list"]}
+
+    def test_an_alert_links_to_the_dashboard_of_incidents(self):
+        """The setting's example is what people copy."""
+        (example,) = NotifySettings.model_fields["dashboard_url"].examples
+        link = urlsplit(example)
+        assert link.path == f"/d/{Uid.INCIDENTS}"
+        variable = link.query.removeprefix("var-").removesuffix("={incident}")
+        assert variable in {each["name"] for each in DASHBOARDS[Uid.INCIDENTS]["templating"]["list"]}
 
     @pytest.mark.parametrize("uid", DASHBOARDS)
     def test_an_incident_can_be_opened_from_wherever_one_is_shown(self, uid):
