@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 STACK_TESTS := tests/integration/test_local_stack.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit-test stack-test java-test clean lock
+.PHONY: help setup demo test lint unit-test flink-test integration-test stack-test java-test clean lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,21 +22,27 @@ setup: ## Set up everything from nothing; does what is missing or has changed, a
 demo: setup ## Run the whole pipeline on this machine, with a story in it, and say what went where.
 	@$(BIN)/cali demo
 
+# The first is the longest, and half of it is waiting: the others go through beside it, one after the other.
 test: setup ## Run every check and every test.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target stack-test java-test unit-test lint
-	$(BIN)/pytest tests/topology tests/operators tests/pipeline tests/integration --ignore $(STACK_TESTS)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration-test unit-test lint java-test flink-test stack-test
 
 lint: setup ## Check style and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# They start stacks of their own and mostly wait, which leaves a core to the checks beside them.
+unit-test: setup ## Run the tests that need neither a JVM nor the stack.
+	$(BIN)/pytest tests/unit tests/deploy
+
+flink-test: setup
+	$(BIN)/pytest tests/topology tests/operators tests/pipeline
+
+integration-test: setup
+	$(BIN)/pytest tests/integration --ignore $(STACK_TESTS)
+
+# They start stacks of their own.
 stack-test: setup
 	$(BIN)/pytest $(STACK_TESTS)
-
-unit-test: setup ## Run the tests that need neither a JVM nor the stack.
-	$(BIN)/pytest tests/unit
 
 java-test: setup
 	$(MVN) --file connectors/pom.xml test

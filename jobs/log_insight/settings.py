@@ -334,7 +334,7 @@ class NotifySettings(Section):
     dashboard_url: IncidentUrl | None = Field(
         None,
         description="Dashboard of an incident, linked in its alerts; `{incident}` stands for the incident's id.",
-        examples=["https://grafana.example.com/d/cali-incidents?var-incident={incident}"],
+        examples=["https://grafana.example.com/d/cali-incidents?var-incident={incident}&from=now-7d"],
     )
     ledger_timeout_seconds: Seconds = Field(
         2.0, description="The ledger gone for longer does not hold an alert.", examples=["2.0"]

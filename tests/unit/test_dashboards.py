@@ -179,7 +179,7 @@ class TestDashboard:
         (example,) = NotifySettings.model_fields["dashboard_url"].examples
         link = urlsplit(example)
         assert link.path == f"/d/{Uid.INCIDENTS}"
-        variable = link.query.removeprefix("var-").removesuffix("={incident}")
+        (variable,) = re.findall(r"var-(\w+)={incident}", link.query)
         assert variable in {each["name"] for each in DASHBOARDS[Uid.INCIDENTS]["templating"]["list"]}
 
     @pytest.mark.parametrize("uid", DASHBOARDS)
