@@ -20,7 +20,8 @@ from pathlib import Path
 from local.job import submit_job
 from local.paths import ROOT
 from local.process import PartError
-from local.stack import SUPERVISOR_LOG, Stack, StackError, lock_owner
+from local.prometheus import Prometheus
+from local.stack import PARTS, SUPERVISOR_LOG, Stack, StackError, lock_owner
 
 STATE_FILE = "state.json"
 ENVIRONMENT_FILE = "environment"
@@ -158,7 +159,7 @@ def main() -> None:
 def _serve(stack: Stack) -> None:
     try:
         _write_state(stack, State(os.getpid(), "starting"))
-        stack.start()
+        stack.start((*PARTS, Prometheus.name) if Prometheus.is_installed() else PARTS)
         _write_private(stack.directory / ENVIRONMENT_FILE, _as_shell(stack.environment()))
         job_id = submit_job(stack)
         _write_state(stack, State(os.getpid(), "ready", stack.addresses(), job_id))

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from local.paths import STACK_DIRECTORY
+from local.prometheus import Prometheus
 from local.stack import PARTS, StackError
 from local.supervisor import ENVIRONMENT_FILE, State
 from local.supervisor import down as stop
 from local.supervisor import up as start
 
 PORTS_VARIABLE = "CALI_LOCAL_PORTS"
+STARTED = (*PARTS, Prometheus.name)
 
 
 def up(
@@ -21,11 +23,13 @@ def up(
         typer.Option(
             metavar="PART=PORT",
             envvar=PORTS_VARIABLE,
-            help=f"Port of a part ({', '.join(PARTS)}) instead of a free one. OpenSearch needs one of 9201 to 9299.",
+            help=f"Port of a part ({', '.join(STARTED)}) instead of a free one. OpenSearch needs one of 9201 to 9299.",
         ),
     ] = None,
 ) -> None:
     """Start Kinesis, S3, OpenSearch, Milvus, a Slack inbox and Flink on 127.0.0.1, and the job on them.
+
+    Where Prometheus is installed it watches them; Flink's metrics can then be read from other machines too.
 
     Returns when the job runs, and prints the addresses; `cali down` stops everything. Where it runs already, nothing is
     started and the addresses are printed. Exit code 0: it runs; 1: it does not, and nothing is left of it; 2: an option
@@ -67,8 +71,8 @@ def down() -> None:
 
 def _read_port(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
-    if name not in PARTS or not number.isdigit():
-        raise typer.BadParameter(f"{text!r} is not PART=PORT, e.g. flink=8081; parts are {', '.join(PARTS)}")
+    if name not in STARTED or not number.isdigit():
+        raise typer.BadParameter(f"{text!r} is not PART=PORT, e.g. flink=8081; parts are {', '.join(STARTED)}")
     return name, int(number)
 
 
@@ -76,6 +80,8 @@ def _print_addresses(state: State) -> None:
     width = max(len(label) for label in state.addresses)
     for label, address in state.addresses.items():
         typer.echo(f"{label:{width}}  {address}")
+    if Prometheus.label not in state.addresses:
+        typer.echo(f"{Prometheus.label:{width}}  left out: there is no `prometheus` on PATH")
     environment = _shown(STACK_DIRECTORY / ENVIRONMENT_FILE)
     typer.echo(f"Job {state.job_id} runs. Logs are in {_shown(STACK_DIRECTORY / 'logs')}.")
     typer.echo(f"Point other commands at it with:  . {environment}")

@@ -25,6 +25,7 @@ from local.flink import FlinkError
 from local.opensearch import OpenSearch
 from local.ports import free_port, is_free
 from local.process import PartError
+from local.prometheus import Prometheus
 from local.stack import PARTS, Stack, StackError, lock_owner
 from local.supervisor import down, read_state, up
 
@@ -238,6 +239,16 @@ def test_a_taskmanager_that_is_killed_is_replaced(stack: Stack) -> None:
     assert after != before
 
 
+def test_prometheus_scrapes_the_taskmanager_that_replaces_another(
+    stack: Stack, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("prometheus")
+    stack.flink.kill_task_manager()
+    stack.flink.start_task_manager()
+    scraped = {"jobmanager": True, stack.flink.task_managers[0]: True}
+    await_condition(lambda: stack.prometheus.targets_up() == scraped, 30, f"{scraped} are scraped")
+
+
 def test_the_inbox_takes_what_slack_takes_and_keeps_the_order(stack: Stack) -> None:
     stack.inbox.clear()
     url = stack.inbox.webhook_url("payments")
@@ -351,6 +362,7 @@ def test_the_stack_in_the_background_comes_up_once_heals_and_goes_down(tmp_path:
         assert first.addresses["Flink UI"] == f"http://127.0.0.1:{port}"
         assert requests.get(f"http://127.0.0.1:{port}/jobs/{first.job_id}", timeout=10).json()["state"] == "RUNNING"
         assert requests.get(first.addresses["Slack inbox"], timeout=10).ok
+        assert ("Prometheus" in first.addresses) is Prometheus.is_installed()
         environment = (tmp_path / "environment").read_text()
         assert re.search(r"(?m)^export CALI_AWS__ENDPOINT=http://127\.0\.0\.1:\d+$", environment)
         family = psutil.Process(first.pid).children(recursive=True)
