@@ -18,10 +18,10 @@ RUNBOOKS = ROOT / "docs" / "runbooks.md"
 
 #: What the rules use of Flink's own; `tests/integration/test_metrics.py` sees them all.
 FLINK = {
+    "flink_jobmanager_job_allSubTasksRunningOrFinishedTime",
     "flink_jobmanager_job_lastCheckpointCompletedTimestamp",
     "flink_jobmanager_job_numRestarts",
     "flink_jobmanager_job_numberOfFailedCheckpoints",
-    "flink_jobmanager_job_runningTime",
     "flink_taskmanager_Status_JVM_GarbageCollector_All_TimeMsPerSecond",
     "flink_taskmanager_Status_JVM_Memory_Metaspace_Max",
     "flink_taskmanager_Status_JVM_Memory_Metaspace_Used",
