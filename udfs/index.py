@@ -75,11 +75,15 @@ class Reply(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a batch: `missing` was neither accepted nor rejected within the hold."""
+    """What became of a batch: `missing` was neither accepted nor rejected within the hold.
+
+    It was not `tried` while OpenSearch is taken to be down.
+    """
 
     accepted: int
     rejected: tuple[Rejection, ...]
     missing: tuple[Document, ...]
+    tried: bool = True
 
 
 class Hold(NamedTuple):
@@ -210,7 +214,7 @@ async def deliver(batch: Batch, store: BulkStore, breaker: Breaker, hold: Hold) 
     is not tried at all. So an outage costs one hold, and then at most one probe per cool-down.
     """
     if not await _is_worth_trying(store, breaker):
-        return Outcome(0, (), batch.documents)
+        return Outcome(0, (), batch.documents, tried=False)
     deadline = time.monotonic() + hold.max_seconds
     missing = batch.documents
     rejected: tuple[Rejection, ...] = ()

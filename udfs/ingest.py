@@ -243,7 +243,8 @@ class Ingest:
         self._meters.observe(BATCH_BYTES, size)
         self._meters.observe(BATCH_RECORDS, sum(receipt.lines for receipt in receipts))
         if self._is_live and receipts:
-            self._meters.observe(ARRIVAL_LAG, self._clock() - max(each.last_arrival for each in receipts) / 1000)
+            lag = self._clock() - max(each.last_arrival for each in receipts) / 1000
+            self._meters.observe(ARRIVAL_LAG, max(0.0, lag))  # clocks differ, and a sum that falls looks like a restart
         for receipt in receipts:
             self._meters.add(RECORDS, receipt.archived, outcome="archived")
             self._meters.add(RECORDS, receipt.dead, outcome="dead_letter")

@@ -141,7 +141,7 @@ ARRIVAL_LAG = _histogram(
     _at(OperatorId.INGEST),
 )
 INGEST_SECONDS = _histogram(
-    "cali_ingest_seconds", "From decoding to combining one batch.", _WORK, _at(OperatorId.INGEST)
+    "cali_ingest_seconds", "From decoding one batch to handing its results on.", _WORK, _at(OperatorId.INGEST)
 )
 CACHE_REQUESTS = _counter(
     "cali_cache_requests_total",
@@ -156,8 +156,8 @@ ERROR_GROUPS = _counter(
 )
 INCIDENTS = _counter(
     "cali_incidents_total",
-    "Incidents by the state that they came to. Opened less resolved are open.",
-    _at(OperatorId.TRACK, state=tuple(event.value for event in IncidentEvent)),
+    "What incidents went through. How many are open says OpenSearch: counters begin anew with a worker.",
+    _at(OperatorId.TRACK, event=tuple(event.value for event in IncidentEvent)),
 )
 LATE_GROUPS_UNCOUNTED = _counter(
     "cali_late_groups_uncounted_total",
@@ -231,7 +231,7 @@ INDEX_DOCUMENTS = _counter(
 )
 INDEX_SECONDS = _histogram(
     "cali_index_seconds",
-    "One batch of documents, all attempts.",
+    "One batch of documents, all attempts. While the breaker is open nothing is attempted nor timed.",
     _CALL,
     _at(OperatorId.INDEX_LOGS),
     _at(OperatorId.INDEX_INCIDENTS),

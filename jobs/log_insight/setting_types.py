@@ -21,6 +21,7 @@ _MAX_PORT = 65_535
 _ENDPOINT = re.compile(
     r"https?://(?:\w[\w-]*(?:\.\w[\w-]*)*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[^\s?#]*)?", re.ASCII
 )
+_URL_CHARACTERS = re.compile(r"[!#$%&'()*+,./0-9:;=?A-Z_a-z{}~\[\]-]*", re.ASCII)
 _S3_PATH = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?")
 _INDEX_PREFIX = re.compile(r"(?:[a-z0-9.][a-z0-9._-]*)?")
 
@@ -49,10 +50,11 @@ def _endpoint(url: str) -> str:
 
 
 def _incident_url(url: str) -> str:
-    if not url.startswith(("https://", "http://")) or INCIDENT_PLACE not in url:
-        raise ValueError(f"not http:// or https:// with {INCIDENT_PLACE} in it, where the incident's id goes")
-    if "@" in url or any(character <= " " or character in "<>|" for character in url):
-        raise ValueError("white space and any of @ < > | have no place in it")
+    address = re.split("[?#]", url, maxsplit=1)[0]
+    if INCIDENT_PLACE not in url or not _ENDPOINT.fullmatch(address.replace(INCIDENT_PLACE, "incident")):
+        raise ValueError(f"not http:// or https:// with a host, and {INCIDENT_PLACE} where the incident's id goes")
+    if not _URL_CHARACTERS.fullmatch(url):
+        raise ValueError("a character that has no place in a URL")
     return url
 
 

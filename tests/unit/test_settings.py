@@ -125,7 +125,12 @@ def test_a_malformed_url_is_refused(monkeypatch, variable, url):
         "https://grafana/d/incidents",
         "javascript:alert({incident})",
         "https://user:word@grafana/{incident}",
-        "https://grafana/{incident}|x>",
+        "https://grafana/d?{incident}|x>",
+        "https://grafana/d\\{incident}",
+        "https:///d/{incident}",
+        "https://grafäna/d/{incident}",
+        "https://grafana:99999999/d/{incident}",
+        "https://grafana/d/{incident}?a b",
     ],
 )
 def test_a_dashboard_that_no_alert_could_link_to_is_refused(monkeypatch, url):

@@ -73,9 +73,14 @@ class Dispatcher:
         delivery = self._outbox.delivery(now)
         if delivery is None:
             return []
+        try:
+            return self._deliver(delivery)
+        finally:
+            self._meters.set(BREAKER_OPEN, self._ledger.is_down, dependency="ledger")
+
+    def _deliver(self, delivery: Delivery) -> list[IncidentDocument]:
         alert = delivery.entry.alert
         claim = self._ledger.claim(alert, delivery.entry.claim, self._now(), self._clock.monotonic())
-        self._meters.set(BREAKER_OPEN, self._ledger.is_down, dependency="ledger")
         if isinstance(claim, Told | Held):
             if isinstance(claim, Told):
                 self._meters.add(ALERTS, result="already_told")
@@ -125,7 +130,7 @@ class Dispatcher:
         self._meters.add(ALERTS, result="posted")
         self._meters.add(ALERTS_POSTED, kind=alert.kind.value)
         if alert.kind is AlertKind.FIRING:
-            self._meters.observe(ALERT_DELAY, (self._now() - alert.incident.first_seen) / 1000)
+            self._meters.observe(ALERT_DELAY, max(0, self._now() - alert.incident.first_seen) / 1000)
 
     def _now(self) -> int:
         return int(self._clock.wall() * 1000)

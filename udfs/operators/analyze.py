@@ -74,6 +74,7 @@ class AnalyzeFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untype
     def timeout(self, value: Row) -> list[Row]:
         """Answer in place of a call whose event loop stands still. Runs in a timer's thread."""
         request = AnalysisRequest.model_validate_json(value.body)
+        self._meters.add(ANALYSES, status=AnalysisStatus.UNAVAILABLE.value)
         return [_row(unavailable(request, self._analyst.name, "the analysis operator stands still"))]
 
     async def _analyze(self, body: bytes) -> Analysis:

@@ -7,6 +7,7 @@ is not accepted in that time goes to the backlog.
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -111,8 +112,10 @@ class IndexFunction(AsyncFunction):  # type: ignore[misc]  # PyFlink is untyped
 
     async def _index(self, element: bytes) -> list[bytes]:
         batch = read_batch(self._target, element, self._settings.prefix)
-        with self._meters.timed(INDEX_SECONDS):
-            outcome = await deliver(batch, self._store, self._breaker, self._hold)
+        started = time.monotonic()
+        outcome = await deliver(batch, self._store, self._breaker, self._hold)
+        if outcome.tried:
+            self._meters.observe(INDEX_SECONDS, time.monotonic() - started)
         self._count(outcome)
         results = []
         if outcome.rejected:

@@ -66,7 +66,7 @@ class TrackFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is u
 
     def _rows(self, updates: Iterable[IncidentUpdate]) -> Iterator[Row]:
         for update in updates:
-            self._meters.add(INCIDENTS, state=update.event.value)
+            self._meters.add(INCIDENTS, event=update.event.value)
             yield keyed(update.incident.service, update)
 
     def _load(self) -> track.TrackState | None:
