@@ -69,7 +69,8 @@ _UNREADABLE = Section(
     [
         series(
             "Dead letters by reason",
-            "A rise right after a deployment: its service writes something new. `cali dlq show` prints the bytes.",
+            "A rise right after a deployment: its service writes something new. How to read the bytes, which may hold"
+            " secrets: docs/runbooks.md, CaliDeadLetterRatioHigh.",
             expression(rate(metrics.DEAD_LETTERS, "reason"), "{{reason}}"),
             unit="cps",
             stacked=True,

@@ -73,7 +73,8 @@ _INPUT = Section(
     [
         series(
             "Records by outcome",
-            "Archived is good. Dead letters have no reading: see data quality, and `cali dlq list` for the bytes.",
+            "Archived is good. Dead letters have no reading: see data quality for the reasons, and docs/runbooks.md,"
+            " CaliDeadLetterRatioHigh, for how to read them.",
             expression(rate(metrics.RECORDS, "outcome"), "{{outcome}}"),
             unit="cps",
             stacked=True,
@@ -277,7 +278,8 @@ _STAGES = Section(
         ),
         ranking(
             "Dead letters",
-            "In the time range, the ten most frequent by stage and error type. The bytes: `cali dlq show`.",
+            "In the time range, the ten most frequent by stage and error type. How to read them: docs/runbooks.md,"
+            " CaliDeadLetterRatioHigh.",
             expression(f"topk(10, {increase(metrics.DEAD_LETTERS, 'reason')})", "{{reason}}", instant=True),
         ),
     ],
