@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -27,10 +27,14 @@ _numbers = count(1)
 
 
 class Told(NamedTuple):
-    """A story that was told to the job, which has ended since. `began` and `ended` are epoch seconds."""
+    """A story that was told to the job, which has ended since. `began` and `ended` are epoch seconds.
+
+    `messages` is what the inbox held of it then: other tests empty the inbox.
+    """
 
     run: Run
     manifest: Manifest
+    messages: list[dict[str, Any]]
     began: float
     ended: float
     environment: Mapping[str, str]
@@ -82,9 +86,10 @@ def _told(stack: Stack) -> Told:
             await_complete(made, manifest, alerts=len(manifest.failures))
             if prometheus:
                 _await_scrape(prometheus)
-            return Told(made, manifest, began, time.time(), dict(os.environ))
+            ended = time.time()
         finally:
             made.stop()
+        return Told(made, manifest, made.messages(), began, ended, dict(os.environ))
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ def manifest(told) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def findings(run: Run, manifest: Manifest) -> Findings:
-    return audit(manifest, run.stores, run.messages(), FAILURES)
+def findings(told) -> Findings:
+    return audit(told.manifest, told.run.stores, told.messages, FAILURES)
 
 
 def test_every_record_is_archived_or_dead_and_indexed_once(findings, manifest):
@@ -49,18 +49,19 @@ def test_receipts_account_for_every_line(run, manifest):
     assert totals == {"archived": manifest.lines, "dead": manifest.dead_letters}
 
 
-def test_no_secret_leaves_but_for_the_dead_letters(run, manifest):
+def test_no_secret_leaves_but_for_the_dead_letters(run, manifest, told):
     archive = folder(run.settings.store.archive, run.settings.aws)
     seen = []
     for name in archive.names(""):
         with archive.open(name) as stream:
             seen.append(gzip.decompress(stream.read()).decode())
-    seen.append(str(run.messages()))
+    seen.append(str(told.messages))
     assert [secret for secret in manifest.secrets for text in seen if secret in text] == []
 
 
-def test_log_text_mentions_nobody_and_links_nowhere(run):
-    messages = run.messages()
+def test_log_text_mentions_nobody_and_links_nowhere(told):
+    messages = told.messages
+    assert messages
     assert [mention for message in messages for mention in message["mentions"]] == []
     links = {link["url"] for message in messages for link in message["links"]}
     assert {link for link in links if not link.startswith(KNOWN_LINKS)} == set()
