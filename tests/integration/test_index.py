@@ -14,6 +14,9 @@ from typing import Any
 import orjson
 import pytest
 from opensearchpy import OpenSearch
+from pyflink.fn_execution.datastream.process.runtime_context import StreamingRuntimeContext
+from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
+from pyflink.fn_execution.metrics.process.metric_impl import GenericMetricGroup
 from typer.testing import CliRunner
 
 from jobs.commands.index import app
@@ -170,22 +173,14 @@ def drive(function: IndexFunction, element: bytes) -> dict[str, bytes]:
     return {tag.tag_id: chunk for tag, chunk in routed}
 
 
-class Unwatched:
-    """A runtime context and its metric group, which nobody reads."""
-
-    def get_metrics_group(self) -> "Unwatched":
-        return self
-
-    def add_group(self, *_: str) -> "Unwatched":
-        return self
-
-    def gauge(self, *_: Any) -> None:
-        pass
+def runtime_context() -> StreamingRuntimeContext:
+    """As PyFlink makes it, without a task around it."""
+    return StreamingRuntimeContext.of(UserDefinedDataStreamFunction.RuntimeContext(), GenericMetricGroup(None, None))
 
 
 @contextlib.contextmanager
 def opened(function: IndexFunction) -> Iterator[None]:
-    function.open(Unwatched())
+    function.open(runtime_context())
     try:
         yield
     finally:

@@ -13,6 +13,9 @@ from typing import Any
 import cloudpickle
 import pytest
 from pyflink.common import Row
+from pyflink.fn_execution.datastream.process.runtime_context import StreamingRuntimeContext
+from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
+from pyflink.fn_execution.metrics.process.metric_impl import GenericMetricGroup
 from pymilvus import MilvusClient
 
 from jobs.commands.analyze import LogText, incident_of, load_rules
@@ -53,6 +56,11 @@ def request(content: str, channel: str) -> AnalysisRequest:
 
 def row(content: str, channel: str) -> Row:
     return keyed(channel, request(content, channel))
+
+
+def runtime_context() -> StreamingRuntimeContext:
+    """As PyFlink makes it, without a task around it."""
+    return StreamingRuntimeContext.of(UserDefinedDataStreamFunction.RuntimeContext(), GenericMetricGroup(None, None))
 
 
 def run_job(requests: list[AnalysisRequest], folder: Path, environment: dict[str, str]) -> dict[str, Analysis]:
@@ -97,7 +105,7 @@ def test_a_job_answers_each_request_in_its_channel_with_the_model_whose_key_its_
 @pytest.fixture
 def opened(milvus: Milvus) -> Iterator[AnalyzeFunction]:
     function = AnalyzeFunction(settings(milvus.uri))
-    function.open(None)
+    function.open(runtime_context())
     yield function
     function.close()
 
@@ -110,7 +118,7 @@ def invoke(function: AnalyzeFunction, value: Row) -> Analysis:
 def test_a_knowledge_base_that_is_down_makes_the_analysis_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALI_MILVUS_TOKEN", "root:not-to-be-seen")
     function = AnalyzeFunction(settings(f"http://127.0.0.1:{free_port()}", retrieval_timeout_seconds=0.2))
-    function.open(None)
+    function.open(runtime_context())
     analysis = invoke(function, row(KNOWN, "payments"))
     function.close()
     assert (analysis.status, analysis.channel) == (AnalysisStatus.UNAVAILABLE, "payments")
@@ -119,7 +127,7 @@ def test_a_knowledge_base_that_is_down_makes_the_analysis_unavailable(monkeypatc
 
 def test_a_milvus_that_hangs_does_not_hold_a_result_back(milvus: Milvus) -> None:
     function = AnalyzeFunction(settings(milvus.uri, retrieval_timeout_seconds=0.3))
-    function.open(None)
+    function.open(runtime_context())
     milvus.pause()
     try:
         analysis = invoke(function, row(KNOWN, "payments"))

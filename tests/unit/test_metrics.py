@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.log_insight import metrics
 from jobs.log_insight.metrics import (
     ALERTS,
     DEAD_LETTERS,
@@ -139,3 +140,16 @@ def test_operators_open_their_meters_in_one_way_only():
         if "get_metrics_group" in path.read_text()
     ]
     assert users == ["udfs/operators/metric_group.py"]
+
+
+def test_every_metric_is_counted_somewhere():
+    counting = {"add", "set", "observe", "timed"}
+    counted = {
+        node.args[0].id
+        for path in (ROOT / "udfs").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in counting
+        if node.args and isinstance(node.args[0], ast.Name) and node.args[0].id in vars(metrics)
+    }
+    registered = {name for name, value in vars(metrics).items() if isinstance(value, metrics.Metric)}
+    assert counted == registered
