@@ -54,8 +54,8 @@ _AT_A_GLANCE = Section(
         ),
         figure(
             "Dependencies down",
-            "Open breakers. The job goes on without OpenSearch, Milvus, LLM or ledger; which one is shown below.",
-            expression(latest(metrics.BREAKER_OPEN)),
+            "Dependencies with an open breaker. The job goes on without OpenSearch, Milvus, LLM or ledger; which: below.",
+            expression(f"sum ({latest(metrics.BREAKER_OPEN, 'dependency', how='max')})"),
             limits=(1, 2),
         ),
         figure(

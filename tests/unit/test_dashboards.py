@@ -295,6 +295,11 @@ class TestPrometheus:
         for target in panel["targets"]:
             assert not re.search(r"(?<!rate\()(?<!increase\()\bcali_\w+_(?:total|bucket|sum|count)\b", target["expr"])
 
+    @pytest.mark.parametrize("panel", METRIC_PANELS)
+    def test_a_dependency_counts_once_however_many_tasks_find_it_down(self, panel):
+        for target in panel["targets"]:
+            assert not re.search(r"(?<!max )(?<!max by \(dependency\) )\(cali_breaker_open", target["expr"])
+
     def test_what_flink_tells_is_kept_by_the_scraping(self):
         scraping = yaml.safe_load((ROOT / "grafana" / "prometheus" / "scrape.yaml").read_text())
         relabeling = scraping["scrape_configs"][0]["metric_relabel_configs"]
