@@ -55,6 +55,7 @@ class Stack:
         flink_configuration: Mapping[str, str] | None = None,
         channels: Sequence[str] = ("alerts",),
         llm: bool = False,
+        watched: bool = True,
     ) -> None:
         """Make the stack; nothing is started.
 
@@ -67,6 +68,8 @@ class Stack:
             flink_configuration: Flink options that go before the stack's own.
             channels: Slack channels with a webhook of their own; the first gets what has no route.
             llm: whether jobs ask the LLM stub. Else the extractive analyst answers.
+            watched: whether Flink can be scraped where there is a Prometheus. Its reporter opens a port for each
+                process, and Flink lets nobody choose an address for it: those ports are open on all of them.
 
         Raises:
             ValueError: a port is impossible, or of an unknown part.
@@ -92,7 +95,7 @@ class Stack:
             slots=slots,
             state_backend=state_backend,
             configuration=flink_configuration,
-            metrics_targets=self._prometheus.targets if Prometheus.is_installed() else None,
+            metrics_targets=self._prometheus.targets if watched and Prometheus.is_installed() else None,
         )
         self._started: set[Part] = set()
         self._locks = {part: threading.Lock() for part in self._all_parts.values()}

@@ -37,7 +37,7 @@ def demo(
     console = Console()
     began = time.monotonic()
     try:
-        with Stack() as stack:
+        with Stack(watched=False) as stack:
             account = _run(stack, Plan(records, duration, seed), console)
     except (StackError, PartError, FlinkError, DemoError) as error:
         console.print(str(error), markup=False)
