@@ -33,7 +33,7 @@ _AT_A_GLANCE = Section(
     [
         figure(
             "Dead letters",
-            "Share of records that have no reading. Above one in a thousand: look at the reasons below.",
+            "Share of lines that have no reading. Above one in a thousand: look at the reasons below.",
             expression(ratio(increase(metrics.RECORDS, outcome="dead_letter"), increase(metrics.RECORDS))),
             unit="percentunit",
             limits=(0.001, 0.01),

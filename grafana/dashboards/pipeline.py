@@ -26,7 +26,7 @@ _AT_A_GLANCE = Section(
     "At a glance",
     [
         figure(
-            "Records a second",
+            "Lines a second",
             "Lines read from the stream. Zero while services run: source or stream is stuck; look at the Flink UI.",
             expression(rate(metrics.RECORDS)),
             unit="cps",
@@ -54,7 +54,7 @@ _AT_A_GLANCE = Section(
         ),
         figure(
             "Dependencies down",
-            "Dependencies with an open breaker. The job goes on without OpenSearch, Milvus, LLM or ledger; which: below.",
+            "How many have an open breaker; which is shown below. The job goes on without OpenSearch, Milvus, LLM or ledger.",
             expression(f"sum ({latest(metrics.BREAKER_OPEN, 'dependency', how='max')})"),
             limits=(1, 2),
         ),
@@ -72,9 +72,9 @@ _INPUT = Section(
     "Input",
     [
         series(
-            "Records by outcome",
-            "Archived is good. Dead letters have no reading: see data quality for the reasons, and docs/runbooks.md,"
-            " CaliDeadLetterRatioHigh, for how to read them.",
+            "Lines by outcome",
+            "Archived is good. Dead letters have no reading; a record that cannot be unpacked is one. The reasons are in"
+            " data quality, how to read them is in docs/runbooks.md, CaliDeadLetterRatioHigh.",
             expression(rate(metrics.RECORDS, "outcome"), "{{outcome}}"),
             unit="cps",
             stacked=True,
@@ -82,7 +82,7 @@ _INPUT = Section(
         ),
         series(
             "Arrival lag",
-            "From a record's arrival in the stream until it is read. Half a second is normal.",
+            "From the arrival of a batch's newest record until the batch is read. Half a second is normal.",
             quantiles(metrics.ARRIVAL_LAG),
             unit="s",
             limits=(30, 300),
@@ -161,8 +161,9 @@ _INDEX = Section(
             stacked=True,
         ),
         series(
-            "Time of one bulk request",
-            "All attempts of a batch. Near the limit of 3 s: OpenSearch is overloaded and the backlog is next.",
+            "Time of a batch in the index",
+            "All attempts of one batch. Near the limit of 3 s: OpenSearch is overloaded and the backlog is next."
+            " Nothing at all: the breaker is open, and nothing is tried.",
             quantiles(metrics.INDEX_SECONDS),
             unit="s",
             limits=(1, 3),
@@ -228,9 +229,10 @@ _ALERTS = Section(
             width=8,
         ),
         series(
-            "Incidents by what happened",
-            "Opened far above its usual rate is a storm: the gate rolls up and caps the analyses.",
-            expression(rate(metrics.INCIDENTS, "state"), "{{state}}"),
+            "Incidents by event",
+            "What incidents went through; how many are open is on the dashboard of incidents. Opened far above its"
+            " usual rate is a storm: the gate rolls up and caps the analyses.",
+            expression(rate(metrics.INCIDENTS, "event"), "{{event}}"),
             unit="cps",
         ),
         series(
@@ -247,7 +249,7 @@ _STAGES = Section(
     [
         series(
             "Time of a batch in ingest",
-            "From decoding to combining. Rising at the same load: costly lines, or rules.",
+            "From decoding to handing the results on. Rising at the same load: costly lines, or rules.",
             quantiles(metrics.INGEST_SECONDS),
             unit="s",
             width=8,
