@@ -54,7 +54,7 @@ _AT_A_GLANCE = Section(
         ),
         figure(
             "Dependencies down",
-            "How many have an open breaker; which is shown below. The job goes on without OpenSearch, Milvus, LLM or ledger.",
+            "Open breakers, shown below by name. The job goes on without OpenSearch, Milvus, LLM or ledger.",
             expression(f"sum ({latest(metrics.BREAKER_OPEN, 'dependency', how='max')})"),
             limits=(1, 2),
         ),
@@ -73,8 +73,8 @@ _INPUT = Section(
     [
         series(
             "Lines by outcome",
-            "Archived is good. Dead letters have no reading; a record that cannot be unpacked is one. The reasons are in"
-            " data quality, how to read them is in docs/runbooks.md, CaliDeadLetterRatioHigh.",
+            "Archived is good. Dead letters have no reading; a record that cannot be unpacked is one. The reasons are"
+            " in data quality, how to read them is in docs/runbooks.md, CaliDeadLetterRatioHigh.",
             expression(rate(metrics.RECORDS, "outcome"), "{{outcome}}"),
             unit="cps",
             stacked=True,
