@@ -15,6 +15,7 @@ from local.prometheus import ALERTS, SCRAPE, SHIPPED
 ROOT = Path(__file__).parents[2]
 TESTS = SHIPPED / "alerts.test.yaml"
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 
 #: What the rules use of Flink's own; `tests/integration/test_metrics.py` sees them all.
 FLINK = {
@@ -35,6 +36,9 @@ SCRAPED_LABELS = {"component", "job", "job_name", "namespace", "operator_name", 
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
 ]
+CRITICAL = [rule for rule in RULES if rule["labels"]["severity"] == "critical"]
+#: Names of jobs that read history.
+REPLAY = ".*-replay-.*"
 each_rule = pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 
 
@@ -126,6 +130,16 @@ def test_a_rule_asks_for_metrics_and_labels_that_exist(rule):
     assert _grouped(rule) <= available
 
 
+@pytest.mark.parametrize("rule", CRITICAL, ids=[rule["alert"] for rule in CRITICAL])
+def test_a_job_that_reads_history_wakes_nobody_and_hides_nothing(rule):
+    assert rule["expr"].count(f'job_name!~"{REPLAY}"') == len(_selectors(rule["expr"]))
+
+
+def test_the_recipe_of_a_replay_gives_it_a_name_that_the_rules_know():
+    (name,) = re.findall(r"CALI_FLINK__JOB_NAME=(\S+)", OPERATIONS.read_text())
+    assert re.fullmatch(REPLAY, name)
+
+
 @each_rule
 def test_a_text_names_labels_that_the_alert_has(rule):
     texts = " ".join(rule["annotations"].values())
@@ -155,4 +169,4 @@ def _grouped(rule: dict[str, Any]) -> set[str]:
 def _selectors(expression: str) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return every metric of an expression with its matchers."""
     found = re.findall(r"\b((?:cali|flink)_\w+|up\b)(?:\{([^}]*)\})?", expression)
-    return [(name, re.findall(r'(\w+)=~?"([^"]*)"', matchers)) for name, matchers in found]
+    return [(name, re.findall(r'(\w+)(?:=~?|![=~])"([^"]*)"', matchers)) for name, matchers in found]
