@@ -10,8 +10,8 @@ _CHANGEABLE = frozenset({"ignore_above", "fields"})
 class Gap(NamedTuple):
     """What an existing mapping lacks.
 
-    `additions` is the body of a put-mapping request, empty where there is nothing to add. `clashes` are the fields that
-    only a new index can have as they should be, each with what is there and what is needed.
+    `additions` is the body of a put-mapping request, empty where there is nothing to add or where there are clashes.
+    `clashes` are the fields that only a new index can have as they should be, with what is there and what is needed.
     """
 
     additions: dict[str, Any]
@@ -27,14 +27,19 @@ def is_same_template(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> b
 
 
 def mapping_gap(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> Gap:
-    """Compare the mapping of an index with the one of its template. What only the index has is left alone."""
+    """Compare the mapping of an index with the one of its template. What only the index has is left alone.
+
+    An index that takes unknown fields and has some is somebody else's: made strict, it would refuse their documents.
+    """
     clashes: list[str] = []
     additions: dict[str, Any] = {}
     if _canonical(present.get("dynamic", True)) != _canonical(wanted["dynamic"]):
         additions["dynamic"] = wanted["dynamic"]
+        unknown = sorted(present.get("properties", {}).keys() - wanted["properties"].keys())
+        clashes += [f"{name} is no field of CALI's" for name in unknown]
     if lacking := _lacking(present.get("properties", {}), wanted["properties"], "", clashes):
         additions["properties"] = lacking
-    return Gap(additions, tuple(clashes))
+    return Gap({} if clashes else additions, tuple(clashes))
 
 
 def _lacking(present: Mapping[str, Any], wanted: Mapping[str, Any], path: str, clashes: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 
-from jobs.log_insight.opensearch_mapping import is_same_template, mapping_gap
+from jobs.log_insight.opensearch_mapping import Gap, is_same_template, mapping_gap
 from jobs.log_insight.opensearch_policy import is_same_policy, load_policy
 
 TEMPLATES = ("logs", "incidents", "alert-ledger")
@@ -57,10 +57,14 @@ class Report(NamedTuple):
 
 
 class Template(NamedTuple):
-    """An index template, and the pattern of the indices it is for."""
+    """An index template, and the indices it is for: one that is called `pattern`, or all that are called as `daily`.
+
+    OpenSearch's patterns know no more than `*`, so one for daily indices also fits names that others may have chosen.
+    """
 
     name: str
     pattern: str
+    daily: re.Pattern[str] | None
     body: dict[str, Any]
 
 
@@ -159,8 +163,10 @@ def reason_of(error: TransportError) -> str:
 
 def _load_template(name: str, prefix: str) -> Template:
     body = orjson.loads(resources.files("schemas").joinpath("opensearch", f"{name}.json").read_bytes())
-    (pattern,) = body["index_patterns"] = [f"{prefix}{pattern}" for pattern in body["index_patterns"]]
-    return Template(f"{prefix}cali-{name}", pattern, body)
+    body["index_patterns"] = [f"{prefix}{pattern}" for pattern in body["index_patterns"]]
+    pattern = ",".join(body["index_patterns"])
+    daily = re.compile(rf"{re.escape(prefix)}{name}-[0-9]{{4}}\.[0-9]{{2}}\.[0-9]{{2}}") if "*" in pattern else None
+    return Template(f"{prefix}cali-{name}", pattern, daily, body)
 
 
 def _installed(client: OpenSearch, prefix: str) -> dict[str, dict[str, Any]]:
@@ -226,23 +232,38 @@ def _put_policy(client: OpenSearch, prefix: str, retention_days: int) -> Report:
 
 
 def _upgrade_indices(client: OpenSearch, template: Template) -> list[Report]:
-    """Add to the indices that exist what the template's mapping has and theirs have not."""
+    """Add to the indices that exist what the template's mapping has and theirs have not.
+
+    An index with a clash may be another's, so nothing is written to it, and it is reported first.
+    """
+    gaps = _gaps(client, template)
+    clashing = [
+        Report(index, Kind.MAPPING, Action.REFUSED, f"needs a new index: {'; '.join(gap.clashes)}")
+        for index, gap in gaps
+        if gap.clashes
+    ]
+    return clashing + [_upgrade_mapping(client, index, gap) for index, gap in gaps if not gap.clashes]
+
+
+def _gaps(client: OpenSearch, template: Template) -> list[tuple[str, Gap]]:
+    """Return what the mappings of the template's indices lack, by index."""
     indices = client.indices.get_mapping(index=template.pattern, params={"ignore_unavailable": "true"})
     wanted = template.body["template"]["mappings"]
-    return [_upgrade_mapping(client, index, found["mappings"], wanted) for index, found in sorted(indices.items())]
+    return [
+        (index, mapping_gap(found["mappings"], wanted))
+        for index, found in sorted(indices.items())
+        # What is called otherwise is another's; one index that never rolls may stand behind an alias of its name.
+        if template.daily is None or template.daily.fullmatch(index)
+    ]
 
 
-def _upgrade_mapping(client: OpenSearch, index: str, present: Mapping[str, Any], wanted: Mapping[str, Any]) -> Report:
-    gap = mapping_gap(present, wanted)
+def _upgrade_mapping(client: OpenSearch, index: str, gap: Gap) -> Report:
     report = Report(index, Kind.MAPPING, Action.UNCHANGED)
-    if gap.additions:
-        report = _attempt(
-            report._replace(action=Action.UPGRADED),
-            lambda: client.indices.put_mapping(index=index, body=gap.additions),
-        )
-    if gap.clashes and report.action is not Action.REFUSED:
-        report = report._replace(action=Action.REFUSED, reason="needs a new index: " + "; ".join(gap.clashes))
-    return report
+    if not gap.additions:
+        return report
+    return _attempt(
+        report._replace(action=Action.UPGRADED), lambda: client.indices.put_mapping(index=index, body=gap.additions)
+    )
 
 
 def _create_index(client: OpenSearch, pattern: str) -> Iterator[Report]:

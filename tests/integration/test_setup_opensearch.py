@@ -286,7 +286,7 @@ def test_a_policy_is_made_once_and_follows_the_retention(cluster, prefix, monkey
     assert cluster.setup()[name]["action"] == "upgraded"
     assert cluster.setup()[name]["action"] == "unchanged"
     policy = cluster.policies[name[1]]
-    assert policy["policy"]["ism_template"][0]["index_patterns"] == [f"{prefix}logs-*.*.*"]
+    assert policy["policy"]["ism_template"][0]["index_patterns"] == [f"{prefix}logs-19*.*.*", f"{prefix}logs-20*.*.*"]
     assert policy["policy"]["states"][0]["transitions"][0]["conditions"] == {"min_index_age": "30d"}
     assert policy["_seq_no"] == 1
 
@@ -312,6 +312,44 @@ def test_an_index_with_the_templates_of_before_gets_the_new_fields_and_keeps_its
     for name in (INDEX, "incidents", "alert-ledger"):
         answer = opensearch.index(index=f"{prefix}{name}", id="new", body={"unknown": 1}, params={"ignore": 400})
         assert answer["error"]["type"] == "strict_dynamic_mapping_exception"
+
+
+STRANGERS = ("logs-nginx-2026.11.22", "logs-2026.11.22-nginx", "logs-20x-foo.1.2")
+
+
+def test_indices_of_others_are_not_written_to_by_setup_and_by_the_job(cluster, opensearch, prefix):
+    for name in STRANGERS:
+        opensearch.index(index=f"{prefix}{name}", id="1", body={"request": "GET /"})
+    opensearch.index(index=f"{prefix}incidents", id="1", body={"title": "A bad day", "assignee": "ann"})
+    opensearch.index(index=f"{prefix}alert-ledger", id="1", body={"id": "a"})
+    names = [f"{prefix}{name}" for name in (*STRANGERS, "incidents", "alert-ledger")]
+    before = [mapping_of(opensearch, name) for name in names]
+
+    assert index(cluster.url, prefix, [document(1)]).accepted == 1
+    assert [mapping_of(opensearch, name) for name in names] == before
+
+    lines = cluster.setup(exit_code=1)
+    assert [mapping_of(opensearch, name) for name in names] == before
+    assert {name for kind, name in lines if kind == "mapping"} == {
+        f"{prefix}{name}" for name in (INDEX, "incidents", "alert-ledger")
+    }
+    for name, reason in (("incidents", "assignee is no field of CALI's"), ("alert-ledger", "id is no field of CALI's")):
+        line = lines["mapping", f"{prefix}{name}"]
+        assert line["action"] == "refused"
+        assert reason in line["reason"]
+
+
+def test_a_new_index_of_another_has_a_mapping_of_its_own(cluster, opensearch, prefix):
+    cluster.setup()
+    opensearch.index(index=f"{prefix}logs-nginx-2026.11.23", id="1", body={"request": "GET /"})
+    assert b'"request"' in mapping_of(opensearch, f"{prefix}logs-nginx-2026.11.23")
+
+
+@pytest.mark.parametrize("day", ["1970.01.01", "1999.12.31", "2026.11.22", "2099.12.31"])
+def test_the_index_of_every_day_has_the_template(cluster, opensearch, prefix, day):
+    cluster.setup()
+    answer = opensearch.index(index=f"{prefix}logs-{day}", id="1", body={"unknown": 1}, params={"ignore": 400})
+    assert answer["error"]["type"] == "strict_dynamic_mapping_exception"
 
 
 def test_what_only_a_new_index_can_have_is_named_and_not_tried_again(cluster, opensearch, prefix):

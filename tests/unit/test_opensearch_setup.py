@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, get_args
 
@@ -18,6 +19,7 @@ from jobs.commands.setup import app
 from jobs.log_insight.opensearch_mapping import is_same_template, mapping_gap
 from jobs.log_insight.opensearch_policy import is_same_policy, load_policy
 from jobs.log_insight.opensearch_setup import VersionError, load_templates, outdated, require_version
+from local.grafana import data_sources
 from local.ports import free_port
 from schemas.alert import Alert, AlertKind
 from schemas.incident import Incident
@@ -149,6 +151,13 @@ def test_templates_and_policy_are_for_the_prefix():
     )
 
 
+def test_dashboards_read_an_index_of_every_day_of_this_century_and_none_of_another():
+    pattern = data_sources({"CALI_INDEX__PREFIX": "e-"})["cali-logs"].indices
+    assert pattern in template("logs", "e-")["index_patterns"]
+    assert fnmatchcase("e-logs-2026.11.22", pattern)
+    assert not fnmatchcase("e-logs-nginx-2026.11.22", pattern)
+
+
 def as_returned(wanted: dict[str, Any]) -> dict[str, Any]:
     """Return a template as OpenSearch does."""
     reply = copy.deepcopy(wanted) | {"composed_of": []}
@@ -169,7 +178,7 @@ def test_a_template_with_a_change_is_not_the_same(change: str):
 
 
 def test_only_missing_and_older_templates_are_outdated():
-    versions = {"cali-logs": {"version": 1}, "foreign": {"version": 1}}
+    versions = {"cali-logs": {"version": 2}, "foreign": {"version": 1}}
     found = [{"name": name, "index_template": body} for name, body in versions.items()]
     reply = {"index_templates": [*found, {"name": "cali-incidents"}]}
     assert [each.name for each in outdated(reply, "")] == ["cali-incidents", "cali-alert-ledger"]
@@ -242,12 +251,19 @@ def test_an_index_that_took_unknown_fields_becomes_strict(dynamic):
         ),
     ],
 )
-def test_what_only_a_new_index_can_have_is_named_and_the_rest_is_added(present, wanted, clash):
+def test_where_a_new_index_is_needed_the_clash_is_named_and_nothing_is_added(present, wanted, clash):
     gap = mapping_gap(
         {"dynamic": "strict", "properties": {"o": {"properties": {"a": present}}}},
         {"dynamic": "strict", "properties": {"o": {"properties": {"a": wanted, "new": KEYWORD}}}},
     )
-    assert gap == ({"properties": {"o": {"properties": {"new": KEYWORD}}}}, (clash,))
+    assert gap == ({}, (clash,))
+
+
+@pytest.mark.parametrize("dynamic", [{}, {"dynamic": "false"}])
+def test_an_index_that_takes_fields_of_another_stays_open_to_them(dynamic):
+    present = dynamic | {"properties": {"a": KEYWORD, "ticket": KEYWORD}}
+    gap = mapping_gap(present, {"dynamic": "strict", "properties": {"a": KEYWORD, "new": KEYWORD}})
+    assert gap == ({}, ("ticket is no field of CALI's",))
 
 
 @pytest.mark.parametrize("number", ["2.7.0", "2.19.1", "3.0.0-beta1", "10.0.0", "7.10.2"])
