@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from grafana_foundation_sdk.builders.dashboard import (
+    ConstantVariable,
     CustomVariable,
     DatasourceVariable,
     QueryVariable,
-    TextBoxVariable,
 )
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import (
@@ -67,16 +67,23 @@ class Source(StrEnum):
         return picker.regex(f"/^{name}/").current(VariableOption(selected=True, text=name, value=self.uid))
 
 
+class _Unshared(Builder[VariableModel]):
+    """A hidden variable that no URL sets and no link carries: nobody would see to what."""
+
+    def __init__(self, variable: Variable) -> None:
+        self._variable = variable
+
+    def build(self) -> VariableModel:
+        """Return the variable."""
+        model = self._variable.build()
+        model.hide = VariableHide.HIDE_VARIABLE
+        model.skip_url_sync = True
+        return model
+
+
 def addresses(given: Addresses) -> list[Variable]:
-    """Return hidden variables for links; a reader may set them in the URL."""
-    values = given._asdict()
-    return [
-        TextBoxVariable(name)
-        .hide(VariableHide.HIDE_VARIABLE)
-        .default_value(value)
-        .current(VariableOption(selected=True, text=value, value=value))
-        for name, value in values.items()
-    ]
+    """Return hidden constants for links."""
+    return [_Unshared(ConstantVariable(name).value(value)) for name, value in given._asdict().items()]
 
 
 def terms(name: str, source: Source, terms_field: str, query: str = "*", *, several: bool = True) -> QueryVariable:
@@ -92,10 +99,10 @@ def one_or_all(name: str, source: Source, terms_field: str, query: str = "*") ->
     return terms(name, source, terms_field, query).multi(False)
 
 
-def follows(name: str, source: Source, terms_field: str, query: str) -> QueryVariable:
+def follows(name: str, source: Source, terms_field: str, query: str) -> Variable:
     """Return a hidden variable: all values of a field in what other variables have chosen."""
     chosen = terms(name, source, terms_field, query, several=False)
-    return chosen.hide(VariableHide.HIDE_VARIABLE).multi(True).include_all(True).current(ALL)
+    return _Unshared(chosen.multi(True).include_all(True).current(ALL))
 
 
 def severities(*chosen: str) -> CustomVariable:

@@ -134,7 +134,8 @@ class Viewer:
         made: dict[str, Choice] = {}
         for variable in dashboard["templating"]["list"]:
             name = variable["name"]
-            made[name] = Choice(clicked[name]) if name in clicked else self._choice(variable, made)
+            is_set = name in clicked and not variable["skipUrlSync"]
+            made[name] = Choice(clicked[name]) if is_set else self._choice(variable, made)
         return made
 
     def options(self, variable: Json, choices: Mapping[str, Choice]) -> list[str]:
@@ -171,6 +172,8 @@ class Viewer:
         return interpolate(target["expr"], {**choices, **built_in}, regular_expression)
 
     def _choice(self, variable: Json, choices: Mapping[str, Choice]) -> Choice:
+        if variable["type"] == "constant":
+            return Choice(variable["query"])
         current = variable.get("current", {}).get("value")
         if variable["type"] != "query":
             return Choice(current)

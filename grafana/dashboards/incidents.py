@@ -11,7 +11,7 @@ from grafana.variables import Addresses, Source, follows, one_or_all, severities
 #: Warnings are no failures; a reader may choose them too. An incident that a link has chosen is shown whatever it is.
 _STORY = "service:$service AND channel:$channel AND severity:$severity"
 _ONE = "id:$incident"
-_LINES_OF_ONE = "fingerprint:$fingerprint"
+_LINES_OF_ONE = "fingerprint:$incident_fingerprint"
 
 #: The panel that answers the question of the dashboard; tests find it by this name.
 FIRST = "What failed, in order, and what was done"
@@ -28,7 +28,7 @@ def build(given: Addresses) -> Dashboard:
             terms("channel", Source.INCIDENTS, "channel"),
             severities("ERROR", "FATAL"),
             one_or_all("incident", Source.INCIDENTS, "id", "service:$service"),
-            follows("fingerprint", Source.INCIDENTS, "fingerprint", _ONE),
+            follows("incident_fingerprint", Source.INCIDENTS, "fingerprint", _ONE),
         ],
         sections=[_WHAT_HAPPENED, _WHAT_WAS_DONE, _DRILL_DOWN],
         sources=[Source.LEDGER],

@@ -136,7 +136,7 @@ def test_the_link_of_an_alert_leads_to_its_incident_alone(looking):
     """`var-incident=` in the link chooses one incident, its lines, and its alert in the ledger."""
     one = first_table(looking, looking.choices[Uid.INCIDENTS])[0]
     choices = looking.viewer.choices(DASHBOARDS[Uid.INCIDENTS], {"incident": one["Incident"]})
-    assert choices["fingerprint"].value == [one["Fingerprint"]]
+    assert choices["incident_fingerprint"].value == [one["Fingerprint"]]
     incidents = table(looking, "The chosen incident", choices)
     assert [row["Incident"] for row in incidents] == [one["Incident"]]
     alerts = table(looking, "Alerts of the incident", choices)

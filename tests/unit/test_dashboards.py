@@ -24,6 +24,7 @@ from local.grafana import (
     DataSource,
     GrafanaError,
     TimeRange,
+    Viewer,
     data_sources,
     interpolate,
     lucene,
@@ -48,6 +49,13 @@ PICKERS = {
     for dashboard in DASHBOARDS.values()
     for variable in dashboard["templating"]["list"]
     if variable["type"] == "datasource"
+}
+VARIABLES = [variable for dashboard in DASHBOARDS.values() for variable in dashboard["templating"]["list"]]
+#: What Grafana stores for a variable that is not shown at all.
+HIDE = 2
+HIDDEN_NAMES = sorted({variable["name"] for variable in VARIABLES if variable.get("hide") == HIDE})
+HIDDEN = {
+    name: [each for each in VARIABLES if (each["name"], each.get("hide")) == (name, HIDE)] for name in HIDDEN_NAMES
 }
 TEMPLATES = {Source.LOGS: "logs", Source.INCIDENTS: "incidents", Source.LEDGER: "alert-ledger"}
 #: What the sources of our scraping add; `le` is of every histogram.
@@ -135,6 +143,19 @@ class TestDashboard:
         dashboard = DASHBOARDS[uid]
         defined = {variable["name"] for variable in dashboard["templating"]["list"]}
         assert variables_in(dashboard) - BUILT_IN <= defined
+
+    def test_a_name_that_is_hidden_on_one_is_not_chosen_on_another(self):
+        """The links between dashboards keep variables by name: what nobody sees would come along."""
+        assert HIDDEN.keys() & {variable["name"] for variable in VARIABLES if variable.get("hide") != HIDE} == set()
+
+    @pytest.mark.parametrize("name", HIDDEN_NAMES)
+    def test_no_url_sets_what_a_reader_does_not_see(self, name):
+        """A link to Grafana, which people trust, would lead on to wherever its author likes."""
+        assert all(variable["skipUrlSync"] for variable in HIDDEN[name])
+
+    @pytest.mark.parametrize("name", Addresses._fields)
+    def test_addresses_are_constants(self, name):
+        assert {variable["type"] for variable in HIDDEN[name]} == {"constant"}
 
     @pytest.mark.parametrize("uid", DASHBOARDS)
     def test_no_panel_lies_over_another(self, uid):
@@ -395,6 +416,16 @@ class TestAsGrafanaAsks:
     def test_values_in_promql(self):
         assert regular_expression("log_insight") == "log_insight"
         assert regular_expression(["a.b", "c"]) == r"(a\.b|c)"
+
+    def test_a_url_sets_what_a_reader_may_choose_and_nothing_else(self):
+        address = {"name": "flink_ui", "type": "constant", "query": "https://flink.example.com", "skipUrlSync": True}
+        chosen = {"name": "severity", "type": "custom", "current": {"value": ["ERROR"]}, "skipUrlSync": False}
+        clicked = {"flink_ui": "https://evil.example.com", "severity": "WARN"}
+        choices = Viewer({}, SHOWN).choices({"templating": {"list": [address, chosen]}}, clicked)
+        assert {name: choice.value for name, choice in choices.items()} == {
+            "flink_ui": "https://flink.example.com",
+            "severity": "WARN",
+        }
 
     def test_what_is_no_variable_stays(self):
         assert interpolate("$__interval ${other:raw}", {}) == "$__interval ${other:raw}"
