@@ -299,7 +299,7 @@ def test_an_index_with_the_templates_of_before_gets_the_new_fields_and_keeps_its
     opensearch.index(index=f"{prefix}{INDEX}", id="old", body=orjson.loads(document(1)))
     opensearch.index(index=f"{prefix}incidents", id="old", body=orjson.loads(incident().to_bytes()))
     opensearch.index(index=f"{prefix}alert-ledger", id="old", body={"status": "posted", "owner": "o", "analysed": True})
-    block_writes(opensearch, f"{prefix}{INDEX}", is_on=True)  # as its policy does
+    block_writes(opensearch, f"{prefix}{INDEX}", is_on=True)  # which is none for mappings
 
     assert {line["action"] for (kind, _), line in cluster.setup().items() if kind != "ism_policy"} == {"upgraded"}
 
