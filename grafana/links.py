@@ -60,7 +60,9 @@ def to_incident(value: str = VALUE) -> DataLink:
 
 def to_slack(channel: str) -> DataLink:
     """Link to a channel. Slack resolves names too: https://docs.slack.dev/interactivity/deep-linking."""
-    return DataLink("Channel in Slack", f"https://slack.com/app_redirect?team=${{slack_team}}&channel={channel}", True)
+    return DataLink(
+        "Channel in Slack", f"https://slack.com/app_redirect?channel={channel}${{and_slack_team:raw}}", True
+    )
 
 
 def to_flink() -> DataLink:

@@ -3,6 +3,7 @@
 import json
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from grafana_foundation_sdk.builders.dashboard import (
     ConstantVariable,
@@ -82,8 +83,10 @@ class _Unshared(Builder[VariableModel]):
 
 
 def addresses(given: Addresses) -> list[Variable]:
-    """Return hidden constants for links."""
-    return [_Unshared(ConstantVariable(name).value(value)) for name, value in given._asdict().items()]
+    """Return hidden constants for links. A team that is not known is no part of Slack's links at all."""
+    team = f"&{urlencode({'team': given.slack_team})}" if given.slack_team else ""
+    values = {"flink_ui": given.flink_ui, "and_slack_team": team}
+    return [_Unshared(ConstantVariable(name).value(value)) for name, value in values.items()]
 
 
 def terms(name: str, source: Source, terms_field: str, query: str = "*", *, several: bool = True) -> QueryVariable:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -131,10 +131,21 @@ class TestCommitted:
         again = json.dumps(Dashboard.from_json(DASHBOARDS[uid]), cls=JSONEncoder)
         assert json.loads(again) == DASHBOARDS[uid]
 
-    def test_addresses_can_be_given(self):
-        made = render_all(Addresses("https://flink.example.com", "T0123ABC"))
+    def test_the_address_of_flink_can_be_given(self):
+        made = render_all(Addresses(flink_ui="https://flink.example.com"))
         assert all('"query": "https://flink.example.com"' in text for text in made.values())
-        assert all('"query": "T0123ABC"' in text for text in made.values())
+
+    @pytest.mark.parametrize(("team", "expected"), [("", set()), ("T0123ABC", {"T0123ABC"})])
+    def test_links_to_slack_have_a_team_if_there_is_one(self, team, expected):
+        dashboard = json.loads(render_all(Addresses(slack_team=team))[f"{Uid.INCIDENTS}.json"])
+        constants = [variable for variable in dashboard["templating"]["list"] if variable["type"] == "constant"]
+        choices = Viewer({}, SHOWN).choices({"templating": {"list": constants}}, {})
+        to_slack = {link["url"] for link in links(dashboard) if urlsplit(link["url"]).hostname == "slack.com"}
+        assert to_slack
+        for url in to_slack:
+            asked = parse_qs(urlsplit(interpolate(url, choices)).query, keep_blank_values=True)
+            assert set(asked.pop("team", ())) == expected
+            assert asked == {"channel": ['${__data.fields["Channel"]:percentencode}']}
 
 
 class TestDashboard:
@@ -153,7 +164,7 @@ class TestDashboard:
         """A link to Grafana, which people trust, would lead on to wherever its author likes."""
         assert all(variable["skipUrlSync"] for variable in HIDDEN[name])
 
-    @pytest.mark.parametrize("name", Addresses._fields)
+    @pytest.mark.parametrize("name", ["flink_ui", "and_slack_team"])
     def test_addresses_are_constants(self, name):
         assert {variable["type"] for variable in HIDDEN[name]} == {"constant"}
 
