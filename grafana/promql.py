@@ -11,7 +11,6 @@ from jobs.log_insight.metrics import Metric
 class Flink(StrEnum):
     """Flink's own metrics that dashboards use; `prometheus/scrape.yaml` keeps them."""
 
-    RUNNING_JOBS = "flink_jobmanager_numRunningJobs"
     RESTARTS = "flink_jobmanager_job_numRestarts"
     CHECKPOINT_MS = "flink_jobmanager_job_lastCheckpointDuration"
     CHECKPOINT_BYTES = "flink_jobmanager_job_lastCheckpointSize"
@@ -24,7 +23,7 @@ class Flink(StrEnum):
 
 
 #: Of processes, not of jobs.
-PER_PROCESS = frozenset({Flink.RUNNING_JOBS, Flink.HEAP_USED})
+PER_PROCESS = frozenset({Flink.HEAP_USED})
 
 _REF_IDS = "ABCDEFGH"
 _NEAR_ZERO = "1e-9"

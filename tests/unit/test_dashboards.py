@@ -332,6 +332,10 @@ class TestPrometheus:
         for target in panel["targets"]:
             assert not re.search(r"(?<!max )(?<!max by \(dependency\) )\(cali_breaker_open", target["expr"])
 
+    def test_what_flink_tells_is_asked_for(self):
+        asked = " ".join(target["expr"] for panel in METRIC_PANELS for target in panel.values[0]["targets"])
+        assert [flink for flink in Flink if not re.search(rf"\b{flink.value}\b", asked)] == []
+
     def test_what_flink_tells_is_kept_by_the_scraping(self):
         scraping = yaml.safe_load((ROOT / "grafana" / "prometheus" / "scrape.yaml").read_text())
         relabeling = scraping["scrape_configs"][0]["metric_relabel_configs"]
