@@ -27,12 +27,37 @@ DOCUMENTS = [
     if panel["datasource"]["type"] == "grafana-opensearch-datasource"
 ]
 TABLES = [each for each in DOCUMENTS if each.values[1]["type"] == "table"]
-EXPRESSIONS = [
-    pytest.param(uid, target, id=f"{uid}: {panel['title']} {target['refId']}")
+EXPRESSIONS = {
+    f"{uid}: {panel['title']} {target['refId']}": (uid, target)
     for uid, panel in PANELS
     if panel["datasource"]["type"] == "prometheus"
     for target in panel["targets"]
-]
+}
+#: What goes wrong in no story, or need not: everything else is counted, or the test fails. Keys of `EXPRESSIONS`.
+MAY_BE_ZERO = frozenset(
+    {
+        # The job keeps up with what is sent, and nothing restarts.
+        "cali-pipeline: Behind the stream A",
+        "cali-pipeline: Behind the stream by shard A",
+        "cali-pipeline: Back-pressure by task A",
+        "cali-pipeline: Checkpoints B",
+        "cali-pipeline: Restarts A",
+        # Nothing that the job depends on is down.
+        "cali-pipeline: Dependencies down A",
+        "cali-pipeline: Open breakers A",
+        "cali-pipeline: Alerts by kind, and ledger misses B",
+        "cali-llm: Breaker of the model A",
+        "cali-llm: Dependencies of an analysis A",
+        # OpenSearch takes every document, and in time.
+        "cali-pipeline: Documents that are not in the index A",
+        "cali-data-quality: Refused by the index A",
+        "cali-data-quality: Documents refused A",
+        # No shard lags, and no service writes more kinds of errors than the cap lets through.
+        "cali-data-quality: Late or over the cap A",
+        "cali-data-quality: Late groups and overflow A",
+        "cali-data-quality: Late groups without an incident A",
+    }
+)
 VARIABLES = [
     pytest.param(uid, variable, id=f"{uid}: {variable['name']}")
     for uid, dashboard in DASHBOARDS.items()
@@ -99,8 +124,14 @@ def test_every_column_of_a_table_has_a_value_somewhere(looking, uid, panel):
     assert {name for row in rows for name, value in row.items() if value not in (None, "", [])} == wanted
 
 
-@pytest.mark.parametrize(("uid", "target"), EXPRESSIONS)
-def test_prometheus_gives_a_query_samples(looking, uid, target):
+def test_what_may_be_zero_is_asked_for():
+    assert MAY_BE_ZERO - EXPRESSIONS.keys() == set()
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_prometheus_gives_a_query_samples(looking, name):
+    """A metric that nobody counts is all zeros too, and so is one whose first events fell before its first sample."""
+    uid, target = EXPRESSIONS[name]
     promql = looking.viewer.promql(target, looking.choices[uid])
     told, prometheus = looking.observed.told, looking.observed.prometheus
     if target.get("instant"):
@@ -109,8 +140,9 @@ def test_prometheus_gives_a_query_samples(looking, uid, target):
         values = [
             value for series in prometheus.query_range(promql, told.began, told.ended, 1) for _, value in series.points
         ]
-    assert values
-    assert not all(math.isnan(value) for value in values)
+    numbers = [value for value in values if not math.isnan(value)]
+    assert numbers, f"no sample, or NaN alone: {promql}"
+    assert name in MAY_BE_ZERO or max(numbers) > 0, f"no sample above 0; MAY_BE_ZERO has not {name!r}: {promql}"
 
 
 @pytest.mark.parametrize(("uid", "variable"), VARIABLES)
