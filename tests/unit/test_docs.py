@@ -22,9 +22,9 @@ DESCRIPTIONS = {
     for name, text in render_all(Addresses()).items()
     for panel in panels(json.loads(text))
 }
-CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 #: A call of the command, first in its span or line, after a pipe or a path.
-CALL = re.compile(r"(?:^|[`|/;] ?)cali ([a-z][\w-]*)(?: ([a-z][\w-]*))?", re.MULTILINE)
+CALL = re.compile(r"(?:^ *|[`|/;&] ?)cali ([a-z][\w-]*)(?: ([a-z][\w-]*))?", re.MULTILINE)
 
 
 def calls(text: str) -> Iterator[tuple[str, str]]:
@@ -41,8 +41,8 @@ def is_there(verb: str, word: str) -> bool:
 
 
 def test_a_command_is_found_wherever_code_stands():
-    text = "`cali up` or\n```sh\n.venv/bin/cali down\ncat x | cali index catch-up --now\n```\nwhile cali runs"
-    assert list(calls(text)) == [("up", ""), ("down", ""), ("index", "catch-up")]
+    text = "`cali up` or\n   ```sh\n   .venv/bin/cali down\n   cali config\n   ```\n```sh\ncat x | cali index catch-up --now\n```\nwhile cali runs"
+    assert list(calls(text)) == [("up", ""), ("down", ""), ("config", ""), ("index", "catch-up")]
 
 
 @pytest.mark.parametrize(
