@@ -41,7 +41,10 @@ def is_there(verb: str, word: str) -> bool:
 
 
 def test_a_command_is_found_wherever_code_stands():
-    text = "`cali up` or\n   ```sh\n   .venv/bin/cali down\n   cali config\n   ```\n```sh\ncat x | cali index catch-up --now\n```\nwhile cali runs"
+    text = (
+        "`cali up` or\n   ```sh\n   .venv/bin/cali down\n   cali config\n   ```\n"
+        "```sh\ncat x | cali index catch-up --now\n```\nwhile cali runs"
+    )
     assert list(calls(text)) == [("up", ""), ("down", ""), ("config", ""), ("index", "catch-up")]
 
 
