@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from grafana.promql import Flink
 from jobs.log_insight.metrics import REGISTRY, Metric
 from local.prometheus import ALERTS, SCRAPE, SHIPPED
 
@@ -67,6 +68,13 @@ def test_prometheus_can_read_the_scrape_configuration_beside_the_rules(promtool,
     whole = tmp_path / "prometheus.yaml"
     whole.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)]} | shipped))
     promtool("check", "config", whole)
+
+
+def test_nothing_of_flinks_is_kept_that_no_rule_no_panel_and_no_runbook_asks_for():
+    relabeling = yaml.safe_load(SCRAPE.read_text())["scrape_configs"][0]["metric_relabel_configs"]
+    (kept,) = [rule["regex"].split("|") for rule in relabeling if rule.get("action") == "keep"]
+    by_hand = re.findall(r"`(flink_\w+)`", RUNBOOKS.read_text())
+    assert sorted(kept) == sorted({"cali_[a-z_]+", *FLINK, *by_hand, *(panel.value for panel in Flink)})
 
 
 def test_every_rule_fires_and_is_quiet_as_its_stories_say(promtool):
