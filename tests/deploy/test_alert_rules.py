@@ -37,6 +37,8 @@ SCRAPED_LABELS = {"component", "job", "job_name", "namespace", "operator_name", 
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
 ]
+#: In each rule, as Prometheus has no variables: where runbooks are served, or their path.
+RUNBOOKS_ADDRESS = '{{ or $externalLabels.cali_runbooks "docs/runbooks.md" }}'
 CRITICAL = [rule for rule in RULES if rule["labels"]["severity"] == "critical"]
 #: Names of jobs that read history.
 REPLAY = ".*-replay-.*"
@@ -103,7 +105,7 @@ def test_a_rule_with_a_delay_is_quiet_until_it_is_over(rule):
 def test_a_rule_says_how_bad_it_is_and_what_to_do(rule):
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert {"summary", "description", "runbook_url"} == rule["annotations"].keys()
-    assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+    assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS_ADDRESS}#{rule['alert'].lower()}"
 
 
 def test_runbooks_and_rules_are_of_the_same_alerts_in_the_same_order():
