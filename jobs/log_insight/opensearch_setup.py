@@ -75,8 +75,8 @@ class VersionError(Exception):
 def set_up(client: OpenSearch, prefix: str, retention_days: int) -> Iterator[Report]:
     """Install or upgrade all that indices with this prefix need and tell of each object; what is right is left alone.
 
-    A template that OpenSearch refuses, or that is newer than this release's, ends it: without the right templates no
-    index is made, and what a newer release has set up is not mixed with this one's.
+    A template that is not put, or that is newer than this release's, ends it: without the right templates no index is
+    made, and what a newer release has set up is not mixed with this one's.
 
     Raises:
         VersionError: the server is no OpenSearch, or too old; nothing was written.
@@ -85,26 +85,35 @@ def set_up(client: OpenSearch, prefix: str, retention_days: int) -> Iterator[Rep
     require_version(client.info())
     templates = load_templates(prefix)
     present = _installed(client, prefix)
-    reports = list(_newer(templates, present)) or [_put_template(client, each, present) for each in templates]
-    yield from reports
-    if any(report.action is Action.REFUSED for report in reports):
+    if newer := list(_newer(templates, present)):
+        yield from newer
         return
-    yield _put_policy(client, prefix, retention_days)
+    are_right, to_create = True, []
     for template in templates:
-        yield from _upgrade_indices(client, template) or _create_index(client, template.pattern)
+        *mappings, installed = _install(client, template, present)
+        yield from (*mappings, installed)
+        are_right &= installed.action is not Action.REFUSED
+        if not mappings and template.daily is None:
+            to_create.append(template.pattern)
+    if are_right:
+        yield _put_policy(client, prefix, retention_days)
+        yield from (_create_index(client, index) for index in to_create)
 
 
 def install_templates(client: OpenSearch, prefix: str) -> None:
     """Install the index templates that are missing or older, before them the mappings of indices that exist.
 
     For a job that meets a cluster which nobody has set up for this release. It asks once and writes nothing where the
-    templates are of this release or a newer one.
+    templates are of this release or a newer one. An index with a clash is passed by: it can never be mended, and the
+    new one that it needs takes its mapping from the template.
 
     Raises:
-        OpenSearchException: no answer, or a template was refused.
+        OpenSearchException: no answer, or a mapping or template was refused; the next call goes on from there.
     """
     for template in outdated(client.indices.get_index_template(**versions_request(prefix)), prefix):
-        _upgrade_indices(client, template)
+        for index, gap in _gaps(client, template):
+            if gap.additions:
+                client.indices.put_mapping(index=index, body=gap.additions)
         # Last, since it tells the next start that the mappings are done.
         client.indices.put_index_template(name=template.name, body=template.body)
 
@@ -198,10 +207,14 @@ def _newer(templates: Iterable[Template], present: Mapping[str, Mapping[str, Any
             yield Report(template.name, Kind.INDEX_TEMPLATE, Action.REFUSED, reason)
 
 
-def _put_template(client: OpenSearch, template: Template, present: Mapping[str, Mapping[str, Any]]) -> Report:
+def _put_template(
+    client: OpenSearch, template: Template, present: Mapping[str, Mapping[str, Any]], *, are_mappings_done: bool
+) -> Report:
     report = Report(template.name, Kind.INDEX_TEMPLATE, Action.UNCHANGED)
     if template.name in present and is_same_template(present[template.name], template.body):
         return report
+    if not are_mappings_done:
+        return report._replace(action=Action.REFUSED, reason="not before the mapping of each of its indices")
     return _attempt(
         report._replace(action=Action.UPGRADED if template.name in present else Action.CREATED),
         lambda: client.indices.put_index_template(name=template.name, body=template.body),
@@ -231,10 +244,11 @@ def _put_policy(client: OpenSearch, prefix: str, retention_days: int) -> Report:
     return _attempt(report, lambda: client.plugins.index_management.put_policy(name, body=body, params=dict(condition)))
 
 
-def _upgrade_indices(client: OpenSearch, template: Template) -> list[Report]:
-    """Add to the indices that exist what the template's mapping has and theirs have not.
+def _install(client: OpenSearch, template: Template, present: Mapping[str, Mapping[str, Any]]) -> list[Report]:
+    """Add to the indices that exist what the template's mapping has and theirs have not, then put the template.
 
-    An index with a clash may be another's, so nothing is written to it, and it is reported first.
+    That comes last, as its version tells the job that the mappings are done. An index with a clash may be another's, so
+    nothing is written to it, and it is reported first; it does not hold the template up, which its successor needs.
     """
     gaps = _gaps(client, template)
     clashing = [
@@ -242,7 +256,9 @@ def _upgrade_indices(client: OpenSearch, template: Template) -> list[Report]:
         for index, gap in gaps
         if gap.clashes
     ]
-    return clashing + [_upgrade_mapping(client, index, gap) for index, gap in gaps if not gap.clashes]
+    upgraded = [_upgrade_mapping(client, index, gap) for index, gap in gaps if not gap.clashes]
+    are_done = all(report.action is not Action.REFUSED for report in upgraded)
+    return [*clashing, *upgraded, _put_template(client, template, present, are_mappings_done=are_done)]
 
 
 def _gaps(client: OpenSearch, template: Template) -> list[tuple[str, Gap]]:
@@ -266,10 +282,9 @@ def _upgrade_mapping(client: OpenSearch, index: str, gap: Gap) -> Report:
     )
 
 
-def _create_index(client: OpenSearch, pattern: str) -> Iterator[Report]:
-    """Make the index of a template for one index, so that searches and dashboards find it before the first document."""
-    if "*" not in pattern:
-        yield _attempt(Report(pattern, Kind.MAPPING, Action.CREATED), lambda: client.indices.create(index=pattern))
+def _create_index(client: OpenSearch, index: str) -> Report:
+    """Make an index that never rolls, so that searches and dashboards find it before the first document."""
+    return _attempt(Report(index, Kind.MAPPING, Action.CREATED), lambda: client.indices.create(index=index))
 
 
 def _attempt(report: Report, write: Callable[[], Any]) -> Report:

@@ -36,7 +36,7 @@ from udfs.chunk import chunk_lines, encode_chunk, hour_of
 from udfs.combine import rank
 from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
-from udfs.index import Hold, IndexTarget, Outcome, deliver, read_batch
+from udfs.index import Hold, IndexTarget, Outcome, UnavailableError, deliver, read_batch
 from udfs.ingest import Ingest
 from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
@@ -57,12 +57,16 @@ class Request(NamedTuple):
 class Front(BaseHTTPRequestHandler):
     """Stands before OpenSearch, keeps what was asked, and answers for the ISM plugin where it is given one.
 
+    It forbids to PUT what ends in `forbidden`, and another is always quicker to PUT `raced`.
+
     The answers are those of `RestIndexPolicyAction`, `RestGetPolicyAction` and `Policy.parse` of the plugin.
     """
 
     target: str
     requests: list[Request]
     policies: dict[str, dict[str, Any]] | None
+    forbidden: str | None
+    raced: str | None
 
     def do_GET(self) -> None:
         self._answer()
@@ -78,11 +82,15 @@ class Front(BaseHTTPRequestHandler):
                 path.rpartition("/")[2], dict(pair.split("=") for pair in query.split("&") if pair), body
             )
             content = orjson.dumps(reply)
+        elif self.command == "PUT" and self.forbidden is not None and path.endswith(self.forbidden):
+            error = {"type": "security_exception", "reason": "no permissions for [indices:admin/mapping/put]"}
+            status, content = 403, orjson.dumps({"error": error, "status": 403})
         else:
             with session() as client:
-                passed = client.request(
-                    self.command, self.target + self.path, data=body, headers={"Content-Type": "application/json"}
-                )
+                for _ in range(2 if self.command == "PUT" and path == self.raced else 1):
+                    passed = client.request(
+                        self.command, self.target + self.path, data=body, headers={"Content-Type": "application/json"}
+                    )
             status, content = passed.status_code, passed.content
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -133,6 +141,12 @@ class Cluster:
     def has_ism(self) -> None:
         self._handler.policies = self.policies = {}
 
+    def forbid(self, ending: str | None) -> None:
+        self._handler.forbidden = ending
+
+    def race(self, path: str) -> None:
+        self._handler.raced = path
+
     def setup(self, exit_code: int = 0) -> dict[tuple[str, str], dict[str, str]]:
         """Run the command; return its lines by kind and object."""
         self.requests.clear()
@@ -162,7 +176,8 @@ def prefix(opensearch: OpenSearch, request: pytest.FixtureRequest) -> Iterator[s
 
 @pytest.fixture
 def cluster(stack: Any, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    handler = type("Handler", (Front,), {"target": stack.opensearch.url, "requests": [], "policies": None})
+    made = {"target": stack.opensearch.url, "requests": [], "policies": None, "forbidden": None, "raced": None}
+    handler = type("Handler", (Front,), made)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -291,11 +306,16 @@ def test_a_policy_is_made_once_and_follows_the_retention(cluster, prefix, monkey
     assert policy["_seq_no"] == 1
 
 
+def install_before(client: OpenSearch, prefix: str, name: str) -> None:
+    """Install a template of before there were versions."""
+    body = orjson.loads((BEFORE / f"{name}.json").read_bytes())
+    body["index_patterns"] = [f"{prefix}{pattern}" for pattern in body["index_patterns"]]
+    client.indices.put_index_template(name=f"{prefix}cali-{name}", body=body)
+
+
 def test_an_index_with_the_templates_of_before_gets_the_new_fields_and_keeps_its_documents(cluster, opensearch, prefix):
     for name in TEMPLATES:
-        body = orjson.loads((BEFORE / f"{name}.json").read_bytes())
-        body["index_patterns"] = [f"{prefix}{pattern}" for pattern in body["index_patterns"]]
-        opensearch.indices.put_index_template(name=f"{prefix}cali-{name}", body=body)
+        install_before(opensearch, prefix, name)
     opensearch.index(index=f"{prefix}{INDEX}", id="old", body=orjson.loads(document(1)))
     opensearch.index(index=f"{prefix}incidents", id="old", body=orjson.loads(incident().to_bytes()))
     opensearch.index(index=f"{prefix}alert-ledger", id="old", body={"status": "posted", "owner": "o", "analysed": True})
@@ -390,13 +410,72 @@ def test_the_job_leaves_what_setup_installed_alone(cluster, prefix):
 
 
 def test_the_job_brings_a_cluster_up_to_date_that_nobody_has_set_up(cluster, opensearch, prefix):
-    body = orjson.loads((BEFORE / "incidents.json").read_bytes()) | {"index_patterns": [f"{prefix}incidents"]}
-    opensearch.indices.put_index_template(name=f"{prefix}cali-incidents", body=body)
+    install_before(opensearch, prefix, "incidents")
     opensearch.indices.create(index=f"{prefix}incidents")
     assert index(cluster.url, prefix, [incident().to_bytes()], IndexTarget.INCIDENTS).accepted == 1
     assert count(opensearch, f"{prefix}incidents", {"match": {"service.text": "payment"}}) == 1
     cluster.setup()
     assert all(not request.path.startswith("/_index_template") for request in cluster.writes())
+
+
+def prepare(url: str, prefix: str) -> None:
+    """Do what the job does at its start."""
+
+    async def run() -> None:
+        async with contextlib.aclosing(OpenSearchBulkStore(IndexSettings(url=url, prefix=prefix), Secrets())) as store:
+            await store.prepare()
+
+    asyncio.run(run())
+
+
+def test_the_job_tries_again_after_a_mapping_was_refused(cluster, opensearch, prefix):
+    install_before(opensearch, prefix, "incidents")
+    opensearch.indices.create(index=f"{prefix}incidents")
+    cluster.forbid("/_mapping")
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="AuthorizationException"):
+            prepare(cluster.url, prefix)
+    cluster.forbid(None)
+    assert index(cluster.url, prefix, [incident().to_bytes()], IndexTarget.INCIDENTS).accepted == 1
+    assert count(opensearch, f"{prefix}incidents", {"match": {"service.text": "payment"}}) == 1
+
+
+def test_a_clash_does_not_stop_the_job_as_only_a_new_index_with_the_new_template_mends_it(cluster, opensearch, prefix):
+    install_before(opensearch, prefix, "logs")
+    opensearch.indices.create(
+        index=f"{prefix}logs-2026.11.21", body={"mappings": {"properties": {"body": {"type": "keyword"}}}}
+    )
+    assert index(cluster.url, prefix, [document(1, **{"exception.type": "a.b.PoolException"})]).accepted == 1
+    assert count(opensearch, f"{prefix}{INDEX}", {"match": {"exception.type.text": "PoolException"}}) == 1
+    cluster.requests.clear()
+    prepare(cluster.url, prefix)
+    assert cluster.writes() == []
+
+
+def test_setup_puts_a_template_behind_the_mappings_of_its_indices(cluster, opensearch, prefix):
+    for name in TEMPLATES:
+        install_before(opensearch, prefix, name)
+        opensearch.indices.create(index=f"{prefix}{name if name != 'logs' else INDEX}")
+    cluster.setup()
+    writes = [request.path for request in cluster.writes()]
+    for name, made in (("logs", INDEX), ("incidents", "incidents"), ("alert-ledger", "alert-ledger")):
+        assert writes.index(f"/{prefix}{made}/_mapping") < writes.index(f"/_index_template/{prefix}cali-{name}")
+
+
+def test_setup_puts_no_template_where_a_mapping_was_refused(cluster, opensearch, prefix):
+    install_before(opensearch, prefix, "incidents")
+    opensearch.indices.create(index=f"{prefix}incidents")
+    cluster.forbid("/_mapping")
+    lines = cluster.setup(exit_code=1)
+    refused = {name: line["reason"] for name, line in lines.items() if line["action"] == "refused"}
+    assert refused == {
+        ("mapping", f"{prefix}incidents"): "403: no permissions for [indices:admin/mapping/put]",
+        ("index_template", f"{prefix}cali-incidents"): "not before the mapping of each of its indices",
+    }
+    cluster.forbid(None)
+    again = cluster.setup()
+    assert {again[name]["action"] for name in refused} == {"upgraded"}
+    assert actions(cluster.setup()) == {"unchanged", "skipped"}
 
 
 def test_keys_of_senders_never_reach_the_mapping_and_can_be_searched(stack, opensearch, prefix):
