@@ -27,6 +27,8 @@ MINIMUM_VERSION = (2, 7)
 _NUMBER = re.compile(r"(\d+)\.(\d+)")
 #: The answers that are about one request and not about the cluster's health.
 _REFUSALS = (RequestError, AuthorizationException, ConflictError)
+#: A running job made the index meanwhile, and from the template, which was there before.
+_MADE_BY_ANOTHER = "resource_already_exists_exception"
 
 
 class Kind(StrEnum):
@@ -291,5 +293,7 @@ def _attempt(report: Report, write: Callable[[], Any]) -> Report:
     try:
         write()
     except _REFUSALS as error:
+        if error.error == _MADE_BY_ANOTHER:
+            return report._replace(action=Action.UNCHANGED)
         return report._replace(action=Action.REFUSED, reason=reason_of(error))
     return report

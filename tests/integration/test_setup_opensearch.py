@@ -462,6 +462,13 @@ def test_setup_puts_a_template_behind_the_mappings_of_its_indices(cluster, opens
         assert writes.index(f"/{prefix}{made}/_mapping") < writes.index(f"/_index_template/{prefix}cali-{name}")
 
 
+def test_an_index_that_the_running_job_makes_first_is_as_it_should_be(cluster, prefix):
+    cluster.race(f"/{prefix}incidents")
+    lines = cluster.setup()
+    assert lines["mapping", f"{prefix}incidents"]["action"] == "unchanged"
+    assert lines["mapping", f"{prefix}alert-ledger"]["action"] == "created"
+
+
 def test_setup_puts_no_template_where_a_mapping_was_refused(cluster, opensearch, prefix):
     install_before(opensearch, prefix, "incidents")
     opensearch.indices.create(index=f"{prefix}incidents")
