@@ -105,9 +105,9 @@ class Stores:
         """Yield these fields of every document in the log indices."""
         return (hit["_source"] for hit in self._hits("logs-*", fields))
 
-    def incidents(self) -> list[dict[str, Any]]:
-        """Return `INCIDENT_FIELDS` of every incident document."""
-        return [hit["_source"] for hit in self._hits("incidents", INCIDENT_FIELDS)]
+    def incidents(self, *more: str) -> list[dict[str, Any]]:
+        """Return `INCIDENT_FIELDS`, and `more`, of every incident document."""
+        return [hit["_source"] for hit in self._hits("incidents", [*INCIDENT_FIELDS, *more])]
 
     def _hits(self, index: str, fields: list[str]) -> Iterator[dict[str, Any]]:
         with connect(self._settings.index, self._secrets) as client:

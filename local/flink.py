@@ -205,6 +205,15 @@ class Flink(Part):
         latest = self._get(f"/jobs/{job_id}/checkpoints")["latest"]["completed"]
         return int(latest["state_size"]) if latest else 0
 
+    def watermarks(self, job_id: str) -> dict[str, float]:
+        """Return the watermark of each vertex that has one, epoch seconds: that of its hindmost subtask."""
+        found = {}
+        for vertex in self._get(f"/jobs/{job_id}")["vertices"]:
+            values = [float(each["value"]) for each in self._get(f"/jobs/{job_id}/vertices/{vertex['id']}/watermarks")]
+            if values:
+                found[vertex["name"]] = min(values) / 1000
+        return found
+
     def cancel(self, job_id: str) -> None:
         """Cancel a job and return when it is gone."""
         self._request("PATCH", f"/jobs/{job_id}?mode=cancel")

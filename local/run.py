@@ -82,6 +82,14 @@ class Run:
         """Count the incidents that have had their first alert."""
         return len({alert.incident_id for alert in map(read_alert, self.messages()) if alert.is_first})
 
+    def untold(self) -> str:
+        """Say what is known of the incidents without a first alert, and how far behind now the job's time is."""
+        told = {alert.incident_id for alert in map(read_alert, self.messages()) if alert.is_first}
+        incidents = [each for each in self.stores.incidents("title", "revision", "alert") if each["id"] not in told]
+        behind = {name: f"{time.time() - at:.1f} s" for name, at in self.stack.flink.watermarks(self.job_id).items()}
+        state = self.stack.flink.state(self.job_id)
+        return f"untold: {incidents}; the job is {state}, its time is behind by {behind}"
+
     def caught_up(self) -> int:
         """Index what lies in the backlog; return how many documents there are."""
         root = self.settings.store.index_backlog
@@ -116,7 +124,7 @@ def await_complete(run: Run, manifest: Manifest, *, alerts: int) -> None:
     await_that(lambda: len(stores.dead_letter_ids()) >= manifest.dead_letters, 120, "all dead letters")
     await_that(lambda: sum(1 for _ in stores.archive()) >= manifest.lines, 120, "the whole archive")
     await_that(lambda: run.caught_up() >= manifest.lines, 120, "the whole index")
-    await_that(lambda: _are_told(run, alerts), 120, lambda: f"{run.told_of()} of {alerts} incidents were told of")
+    await_that(lambda: _are_told(run, alerts), 120, lambda: f"{run.told_of()} of {alerts} were told of; {run.untold()}")
 
 
 def _are_told(run: Run, alerts: int) -> bool:
