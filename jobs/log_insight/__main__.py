@@ -8,6 +8,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import RuntimeExecutionMode, StreamExecutionEnvironment
 
 from jobs.log_insight.settings import Settings, SettingsError, index_credentials, load_secrets, load_settings
+from jobs.log_insight.streams import BUNDLE_SIZE, stream_graph
 from jobs.log_insight.topology import build
 from udfs.operators.notify import webhook_urls
 
@@ -42,14 +43,14 @@ def main() -> None:
     # BATCH mode would fire processing-time timers early; a bounded source ends a STREAMING job just as well.
     env.set_runtime_mode(RuntimeExecutionMode.STREAMING)
     build(env, settings)
-    env.execute(settings.flink.job_name)
+    env._j_stream_execution_environment.execute(stream_graph(env, settings.flink.job_name))  # noqa: SLF001 - no public way
 
 
 def configuration(settings: Settings) -> Configuration:
     """Return what the job asks of Flink, whatever the cluster's own configuration says."""
     result = Configuration()
     bundle = BOUNDED_BUNDLE if settings.source.is_bounded else LIVE_BUNDLE
-    result.set_integer("python.fn-execution.bundle.size", bundle.elements)
+    result.set_integer(BUNDLE_SIZE, bundle.elements)
     result.set_integer("python.fn-execution.bundle.time", bundle.milliseconds)
     result.set_integer("python.map-state.read-cache-size", CACHED_MAP_ENTRIES)
     result.set_boolean("pipeline.auto-generate-uids", False)

@@ -191,9 +191,12 @@ def test_a_part_that_does_not_start_shows_the_end_of_its_log_and_the_others_are_
         assert is_free(inbox.port)
 
 
-def test_what_listens_is_reached_from_this_machine_only(stack: Stack) -> None:
-    stack.start()
-    connections = [each.net_connections("inet") for each in psutil.Process().children(recursive=True)]
+def test_what_listens_is_reached_from_this_machine_only(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    with Stack(tmp_path, watched=False) as stack:
+        stack.start()
+        ours = set(psutil.Process().children(recursive=True)) - before
+        connections = [each.net_connections("inet") for each in ours]
     listening = [each for of_process in connections for each in of_process if each.status == psutil.CONN_LISTEN]
     assert len(listening) >= 8
     assert {each.laddr[0] for each in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
