@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from pyflink.datastream import StreamExecutionEnvironment
 
+from jobs.log_insight.__main__ import LIVE_BUNDLE, configuration
 from jobs.log_insight.graph import Node, build_graph, to_markdown
 from jobs.log_insight.operator_ids import OperatorId, SlotGroup
 from jobs.log_insight.settings import FlinkSettings, Section, Settings, SourceKind, SourceSettings, StoreSettings
+from jobs.log_insight.streams import BUNDLE_SIZE, stream_graph
+from jobs.log_insight.topology import build
 from local.paths import CONNECTORS_JAR, ROOT
 
 # PyFlink leaves a pipe to its gateway open; the warning comes when it is collected.
@@ -20,6 +24,9 @@ CHAINED = {
     OperatorId.INDEX_LOGS_OUTCOME.value,
     OperatorId.INDEX_INCIDENTS_OUTCOME.value,
 }
+
+
+LOCAL = StoreSettings(archive="/a", receipts="/r", dead_letters="/d", index_backlog="/b")
 
 
 def graph_of(**sections: Section) -> dict[str, Node]:
@@ -62,6 +69,20 @@ def test_slow_dependencies_have_slots_of_their_own(graph):
     assert graph[OperatorId.ANALYZE.value].slot_group == SlotGroup.ANALYZE
     assert graph[OperatorId.NOTIFY.value].slot_group == SlotGroup.ALERT
     assert graph[OperatorId.INGEST.value].slot_group == SlotGroup.INGEST
+
+
+def test_operators_with_timers_end_a_bundle_with_each_element_and_the_others_do_not():
+    settings = Settings(flink=FlinkSettings(connectors_jar=str(CONNECTORS_JAR)), store=LOCAL)
+    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings))
+    build(env, settings)
+    sizes: dict[str, set[str]] = {}
+    for node in stream_graph(env, "test").getStreamNodes().toArray():
+        group = node.getSlotSharingGroup()
+        if group != SlotGroup.INGEST.value:  # there are operators of the JVM in it
+            options = node.getOperatorFactory().getOperator().getConfiguration().toMap()
+            sizes.setdefault(group, set()).add(options.get(BUNDLE_SIZE))
+    live = str(LIVE_BUNDLE.elements)
+    assert sizes == {"alert": {"1"}, "analyze": {live}, "index": {live}}
 
 
 @pytest.mark.parametrize("kind", [SourceKind.S3, SourceKind.FILE])
