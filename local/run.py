@@ -80,11 +80,11 @@ class Run:
 
     def told_of(self) -> int:
         """Count the incidents that have had their first alert."""
-        return len({alert.incident_id for alert in map(read_alert, self.messages()) if alert.is_first})
+        return len(self._told())
 
     def untold(self) -> str:
         """Say what is known of the incidents without a first alert, and how far behind now the job's time is."""
-        told = {alert.incident_id for alert in map(read_alert, self.messages()) if alert.is_first}
+        told = self._told()
         incidents = [each for each in self.stores.incidents("title", "revision", "alert") if each["id"] not in told]
         behind = {name: f"{time.time() - at:.1f} s" for name, at in self.stack.flink.watermarks(self.job_id).items()}
         state = self.stack.flink.state(self.job_id)
@@ -95,6 +95,9 @@ class Run:
         root = self.settings.store.index_backlog
         asyncio.run(drain_backlog(self.settings, self.secrets, root, lambda *_: None))
         return self.stores.indexed_count()
+
+    def _told(self) -> set[str]:
+        return {alert.incident_id for alert in map(read_alert, self.messages()) if alert.is_first}
 
     def stop(self) -> None:
         """Cancel the job if it still runs."""

@@ -32,6 +32,11 @@ KEPT = {LOCK_FILE, SUPERVISOR_LOG}
 P = TypeVar("P", bound=Part)
 
 
+def watched_parts() -> tuple[str, ...]:
+    """Return the parts that are started by default, and Prometheus where it is installed."""
+    return (*PARTS, Prometheus.name) if Prometheus.is_installed() else PARTS
+
+
 class StackError(Exception):
     """The stack cannot be used as asked."""
 

@@ -20,8 +20,7 @@ from pathlib import Path
 from local.job import submit_job
 from local.paths import ROOT
 from local.process import PartError
-from local.prometheus import Prometheus
-from local.stack import PARTS, SUPERVISOR_LOG, Stack, StackError, lock_owner
+from local.stack import SUPERVISOR_LOG, Stack, StackError, lock_owner, watched_parts
 
 STATE_FILE = "state.json"
 ENVIRONMENT_FILE = "environment"
@@ -159,7 +158,7 @@ def main() -> None:
 def _serve(stack: Stack) -> None:
     try:
         _write_state(stack, State(os.getpid(), "starting"))
-        stack.start((*PARTS, Prometheus.name) if Prometheus.is_installed() else PARTS)
+        stack.start(watched_parts())
         _write_private(stack.directory / ENVIRONMENT_FILE, _as_shell(stack.environment()))
         job_id = submit_job(stack)
         _write_state(stack, State(os.getpid(), "ready", stack.addresses(), job_id))

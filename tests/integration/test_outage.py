@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from local.outage import Ridden, ride_out
-from local.prometheus import Prometheus
 from local.run import Run
-from local.stack import PARTS, Stack
+from local.stack import Stack, watched_parts
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -21,7 +20,7 @@ def run_with_hanging_llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     before = dict(os.environ)
     with Stack(tmp_path_factory.mktemp("stack"), llm=True) as stack:
         stack.llm.hang()
-        stack.start((*PARTS, Prometheus.name) if Prometheus.is_installed() else PARTS)
+        stack.start(watched_parts())
         made = Run(stack, "outage")
         made.create_stream()
         try:

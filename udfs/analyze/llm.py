@@ -151,7 +151,7 @@ def _usage(given: Any) -> _Usage:
     try:
         return _Usage.model_validate(given or {})
     except ValidationError:
-        return _Usage(prompt_tokens=0, completion_tokens=0)
+        return _Usage()
 
 
 def _reason(error: openai.OpenAIError) -> str:
