@@ -11,10 +11,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 STACK_TESTS := tests/integration/test_local_stack.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit-test flink-test integration-test stack-test java-test clean lock
+.PHONY: help setup demo test lint unit-test flink-test integration-test stack-test java-test in-turn \
+	deploy-tools deploy-test clean lock
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything from nothing; does what is missing or has changed, and leaves .venv/bin/cali.
 	@scripts/setup
@@ -22,9 +23,15 @@ setup: ## Set up everything from nothing; does what is missing or has changed, a
 demo: setup ## Run the whole pipeline on this machine, with a story in it, and say what went where.
 	@$(BIN)/cali demo
 
-# The first is the longest, and half of it is waiting: the others go through beside it, one after the other.
+# The first is the longest, and half of it is waiting: the others go through beside it, one after the other. The last has
+# what they leave of the machine: its tools are compiled, and its tests run, at a low priority.
 test: setup ## Run every check and every test.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration-test unit-test lint java-test flink-test stack-test
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target integration-test in-turn deploy-test
+
+in-turn: setup
+	+@for target in unit-test lint java-test flink-test stack-test; do \
+		$(MAKE) --no-print-directory $$target || exit; \
+	done
 
 lint: setup ## Check style and types.
 	$(BIN)/ruff check
@@ -32,7 +39,7 @@ lint: setup ## Check style and types.
 	$(BIN)/mypy
 
 unit-test: setup ## Run the tests that need neither a JVM nor the stack.
-	$(BIN)/pytest tests/unit tests/deploy
+	$(BIN)/pytest tests/unit
 
 flink-test: setup
 	$(BIN)/pytest tests/topology tests/operators tests/pipeline
@@ -47,10 +54,17 @@ stack-test: setup
 java-test: setup
 	$(MVN) --file connectors/pom.xml test
 
-lock: setup ## Rewrite the lock files for pyproject.toml and requirements/bootstrap.in; pins that still fit stay.
+deploy-tools: setup ## Make the programs that deploy-test runs, in build/deploy-tools/bin; the first time takes minutes.
+	@$(BIN)/python scripts/deploy_tools.py
+
+deploy-test: deploy-tools ## Run the tests of what is deployed: manifests, image, Terraform, workflows, alert rules.
+	nice $(BIN)/pytest tests/deploy
+
+lock: setup ## Rewrite the lock files for pyproject.toml and requirements/*.in; pins that still fit stay.
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements/dev.txt
 	$(COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/job.txt
 	$(COMPILE) --constraint requirements/dev.txt requirements/bootstrap.in --output-file requirements/bootstrap.txt
+	$(COMPILE) requirements/deploy-tools.in --output-file requirements/deploy-tools.txt
 
 clean: ## Stop the local stack and remove what was built; .venv stays.
 	@if [ -x $(BIN)/cali ]; then $(BIN)/cali down; fi

@@ -5,63 +5,27 @@ Run by `scripts/setup` with a Python that works. Each step leaves a stamp with t
 while that is unchanged and what it made is there. Standard library only.
 """
 
-import fcntl
-import hashlib
 import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
-VENV = ROOT / ".venv"
-PYTHON = VENV / "bin" / "python"
-UV = VENV / "bin" / "uv"
+from steps import BUILD, PYTHON, ROOT, UV, VENV, Step, alone, maven, output, run, say, say_missing
+
 OLDEST_JAVA = 17
 JDK_HINT = ("sudo apt-get install openjdk-17-jdk-headless", "brew install openjdk@17")
 MAVEN_HINT = ("sudo apt-get install maven", "brew install maven")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to be done when `inputs` have changed or an output is missing."""
-
-    name: str
-    inputs: tuple[Path, ...]
-    outputs: tuple[Path, ...]
-    do: Callable[[], None]
-    stamps: Path = BUILD / "setup"
-
-    def run(self) -> bool:
-        """Do it if need be, and say whether it was."""
-        stamp, digest = self.stamps / f"{self.name}.stamp", _digest(self.inputs)
-        made = all(output.exists() for output in self.outputs)
-        if made and stamp.exists() and stamp.read_text() == digest:
-            return False
-        started = time.monotonic()
-        _say(f"{self.name} …")
-        self.do()
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(digest)
-        _say(f"{self.name}: done in {time.monotonic() - started:.0f} s")
-        return True
 
 
 def main() -> None:
     """Do what is missing."""
     os.chdir(ROOT)
     _require_prerequisites()
-    BUILD.mkdir(exist_ok=True)
-    with (BUILD / "setup.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone("setup"):
         done = [step.run() for step in _steps()]
-    _say("ready" if any(done) else "nothing to do")
+    say("ready" if any(done) else "nothing to do")
 
 
 def _steps() -> list[Step]:
@@ -85,14 +49,14 @@ def _steps() -> list[Step]:
 
 
 def _make_environment() -> None:
-    if _output(str(PYTHON), "--version") == _output(sys.executable, "--version"):
+    if output(str(PYTHON), "--version") == output(sys.executable, "--version"):
         return
     shutil.rmtree(VENV, ignore_errors=True)
-    _run(sys.executable, "-m", "venv", str(VENV))
+    run(sys.executable, "-m", "venv", str(VENV))
 
 
 def _install_packages() -> None:
-    _run(
+    run(
         str(PYTHON),
         "-m",
         "pip",
@@ -113,33 +77,15 @@ def _install_project() -> None:
 
 def _fetch_jars() -> None:
     shutil.rmtree(BUILD / "jars", ignore_errors=True)
-    _maven("local/jars/pom.xml")
+    maven("local/jars/pom.xml")
 
 
 def _build_connectors() -> None:
-    _maven("connectors/pom.xml", "-Dmaven.test.skip=true")
-
-
-def _maven(pom: str, *options: str) -> None:
-    _run("mvn", "-q", "-B", "-Dstyle.color=never", "-f", pom, "package", *options)
+    maven("connectors/pom.xml", "-Dmaven.test.skip=true")
 
 
 def _uv(*arguments: str) -> None:
-    _run(str(UV), "pip", "install", "--python", str(PYTHON), *arguments)
-
-
-def _run(*command: str) -> None:
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)  # noqa: S603 - the commands of this file
-    if ended.returncode:
-        sys.exit(f"setup: failed with exit code {ended.returncode}: {' '.join(command)}")
-
-
-def _digest(inputs: Iterable[Path]) -> str:
-    digest = hashlib.sha256(f"{VENV} {sys.version_info[:2]}\n".encode())
-    for path in inputs:
-        digest.update(f"{path.relative_to(ROOT)}\n".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    run(str(UV), "pip", "install", "--python", str(PYTHON), *arguments)
 
 
 def _require_prerequisites() -> None:
@@ -147,10 +93,8 @@ def _require_prerequisites() -> None:
     problems = [problem for problem in checks if problem]
     if not problems:
         return
-    for what, (debian, mac) in problems:
-        _say(what)
-        _say(f"  Debian, Ubuntu:  {debian}")
-        _say(f"  macOS:           {mac}")
+    for what, hints in problems:
+        say_missing(what, hints)
     sys.exit(1)
 
 
@@ -168,7 +112,7 @@ def _java_problem(name: str) -> tuple[str, tuple[str, str]] | None:
     home = os.environ.get("JAVA_HOME")
     program = str(Path(home) / "bin" / name) if home else name
     where = f" in JAVA_HOME={home}" if home else ""
-    version = re.search(r'(?:javac |version ")(\d+)', _output(program, "-version"))
+    version = re.search(r'(?:javac |version ")(\d+)', output(program, "-version"))
     if version is None:
         return f"{name} of a JDK {OLDEST_JAVA} or newer is missing{where}", JDK_HINT
     if int(version[1]) < OLDEST_JAVA:
@@ -178,19 +122,6 @@ def _java_problem(name: str) -> tuple[str, tuple[str, str]] | None:
 
 def _maven_problem() -> tuple[str, tuple[str, str]] | None:
     return None if shutil.which("mvn") else ("mvn (Maven) is missing", MAVEN_HINT)
-
-
-def _output(*command: str) -> str:
-    try:
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603 - the commands of this file
-    except OSError:
-        return ""
-    return ended.stdout + ended.stderr
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"setup: {text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from local.stack import Stack
 
 SEED_VARIABLE = "CALI_TEST_SEED"
+#: What `make deploy-tools` makes. First on PATH: its versions are the ones that the tests were written for.
+DEPLOY_TOOLS = Path(__file__).parents[1] / "build" / "deploy-tools" / "bin"
 
 # How long an example takes says more of the machine's load than of the code.
 hypothesis.settings.register_profile("cali", deadline=None)
@@ -18,7 +21,8 @@ hypothesis.settings.load_profile("cali")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forget the settings of the user's shell, and seed `random`: as told, or with a seed that is printed."""
+    """Find the deploy tools, forget the settings of the user's shell, seed `random`: as told, or by a printed seed."""
+    os.environ["PATH"] = f"{DEPLOY_TOOLS}{os.pathsep}{os.environ['PATH']}"
     for name in [name for name in os.environ if name.startswith("CALI_") and name != SEED_VARIABLE]:
         del os.environ[name]
     config.stash[_SEED] = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(2**32))
