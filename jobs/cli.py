@@ -25,6 +25,9 @@ VERBS = {
     "config": "jobs.commands.config:config",
 }
 
+#: What the extra `local` installs. Without it, as in the image, the verbs of the embedded stack say so.
+LOCAL_MODULES = {"faker", "milvus_lite", "moto", "psutil"}
+
 
 class Verbs(TyperGroup):
     """Imports a verb on demand: some need seconds of imports that the others have no use for."""
@@ -39,8 +42,7 @@ class Verbs(TyperGroup):
         del ctx
         if cmd_name not in VERBS:
             return None
-        module, _, name = VERBS[cmd_name].partition(":")
-        command = typer.main.get_command(_as_typer(getattr(import_module(module), name)))
+        command = typer.main.get_command(_as_typer(_verb(cmd_name)))
         command.name = cmd_name
         return command
 
@@ -60,6 +62,30 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+
+
+def _verb(name: str) -> typer.Typer | Callable[..., Any]:
+    module, _, attribute = VERBS[name].partition(":")
+    try:
+        verb: typer.Typer | Callable[..., Any] = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name not in LOCAL_MODULES:
+            raise
+        return _absent(name)
+    return verb
+
+
+def _absent(name: str) -> typer.Typer:
+    """Stand in for a verb whose requirements are not installed: listed, explained, refused."""
+    single = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+    @single.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+    def refuse() -> None:
+        """Needs the extra `local`, which is not installed here."""
+        sys.stderr.write(f"cali {name} needs the embedded stack: install this package with its extra, cali[local]\n")
+        raise typer.Exit(2)
+
+    return single
 
 
 def _as_typer(verb: typer.Typer | Callable[..., Any]) -> typer.Typer:
