@@ -1,7 +1,7 @@
 """Make build/deploy/aws-provider/schema.json, the schema that the offline AWS provider serves.
 
-Fetches the package of the provider's CDK bindings with `npm`, and refuses any but the one whose hash stands here. Does
-nothing while what it was made from is unchanged. Standard library only: run as a script, before there is anything else.
+Run by `make deploy-tools`. Fetches the package of the provider's CDK bindings with `npm`, and refuses any but the one
+whose hash stands here.
 """
 
 import base64
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,28 +21,16 @@ from schema_from_bindings import provider_schema
 PACKAGE = "@cdktf/provider-aws@21.22.1"  # the bindings of provider 6.25.0
 SHA512 = "BuSHeaQFUL9l33pBzIMRT7cTQ69AM2mLtijjteCPhVQRmvuhuj9Lvfymf7knAMhYqAT6+Lrls9jiGVW/Us3zrQ=="
 
-HERE = Path(__file__).resolve().parent
-SCHEMA = HERE.parents[2] / "build" / "deploy" / "aws-provider" / "schema.json"
+SCHEMA = Path(__file__).resolve().parents[3] / "build" / "deploy" / "aws-provider" / "schema.json"
 
 
 def main() -> None:
-    """Make the schema unless it is there."""
-    stamp, digest = SCHEMA.with_name("schema.stamp"), _digest_of_inputs()
-    if SCHEMA.exists() and stamp.exists() and stamp.read_text() == digest:
-        return
-    started = time.monotonic()
+    """Make the schema."""
     SCHEMA.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCHEMA.parent) as folder:
         made = Path(folder) / SCHEMA.name
         made.write_text(json.dumps(provider_schema(_bindings(_fetch(folder)))))
         made.replace(SCHEMA)
-    stamp.write_text(digest)
-    sys.stderr.write(f"{SCHEMA.name} of {PACKAGE}: done in {time.monotonic() - started:.0f} s\n")
-
-
-def _digest_of_inputs() -> str:
-    inputs = (Path(__file__), HERE / "schema_from_bindings.py")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
 
 
 def _fetch(folder: str) -> Path:
