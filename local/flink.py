@@ -61,6 +61,7 @@ class Flink(Part):
         state_backend: str = "rocksdb",
         configuration: Mapping[str, str] | None = None,
         metrics_targets: Path | None = None,
+        program: Sequence[str] = (),
     ) -> None:
         """Make the part.
 
@@ -75,6 +76,8 @@ class Flink(Part):
             configuration: Flink options that go before those of this part.
             metrics_targets: a file of Prometheus' `file_sd_configs` that is to tell where each process can be scraped.
                 Without it none can: Flink's reporter has no option for its address and listens on all of them.
+            program: what the cluster is there for, as arguments of `standalone-job.sh` (application mode): the
+                JobManager runs it and ends with its job. Without it the cluster takes jobs that are submitted.
         """
         super().__init__(directory)
         self.port = port or free_port()
@@ -83,6 +86,7 @@ class Flink(Part):
         self._environment = dict(environment)
         self._configuration = self._own_configuration(state_backend) | dict(configuration or {})
         self._metrics_targets = metrics_targets
+        self._job_manager_command = ("standalone-job.sh", *program) if program else ("jobmanager.sh",)
         self._metrics_ports: dict[str, int] = {}
         self._job_manager: GuardedProcess | None = None
         self._task_managers: dict[str, GuardedProcess] = {}
@@ -102,7 +106,7 @@ class Flink(Part):
         """Start JobManager and TaskManagers together; return when every TaskManager has registered."""
         self._begin(self.port)
         self._write_home()
-        self._job_manager = self._launch("jobmanager", "jobmanager.sh")
+        self._job_manager = self._launch("jobmanager", *self._job_manager_command)
         for _ in range(self._wanted):
             self._launch_task_manager()
         self._job_manager.await_healthy(lambda: http.answers(f"{self.url}/overview"), self.start_seconds)
@@ -323,7 +327,7 @@ class Flink(Part):
         }
 
     def _launch(self, name: str, script: str, *options: str) -> GuardedProcess:
-        command = [str(flink_home() / "bin" / script), "start-foreground", *options, *self._metrics_options(name)]
+        command = [str(flink_home() / "bin" / script), "start-foreground", *self._metrics_options(name), *options]
         return self._spawn(name, command, self._process_environment())
 
     def _metrics_options(self, name: str) -> list[str]:
