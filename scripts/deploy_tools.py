@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not part of a package
-"""Makes build/deploy-tools/bin: the programs that tests/deploy runs, each from a lock with hashes.
+"""Makes what tests/deploy runs: programs in build/deploy-tools/bin, each from a lock with hashes, and two of our own.
 
 Run by `make deploy-tools`, after `make setup`. A program that a step cannot do without is named together with the tests
 that are skipped for it; where CI=true that is a failure.
@@ -13,12 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from steps import BUILD, PYTHON, ROOT, UV, Step, alone, output, run, say, say_missing
+from steps import BUILD, PYTHON, ROOT, UV, Step, alone, maven, output, run, say, say_missing
 
 TOOLS = BUILD / "deploy-tools"
 BIN = TOOLS / "bin"
 VENV = TOOLS / "venv"
 REQUIREMENTS = ROOT / "requirements"
+AWS_PROVIDER = ROOT / "tests" / "deploy" / "aws_provider"
+OPERATOR_VALIDATOR = ROOT / "tests" / "deploy" / "operator_validator"
 
 #: Module in `requirements/` → the programs that its `tool` lines make.
 GO_MODULES = {"deploy-tools": ("actionlint", "kubeconform", "kustomize", "tflint"), "tofu": ("tofu",)}
@@ -56,9 +58,32 @@ def main() -> None:
 
 def _steps() -> list[tuple[set[str], Step]]:
     """List the steps, each with what it needs; the cheap ones first."""
+    return [
+        (set(), _python_step()),
+        ({"npm"}, _aws_provider_step()),
+        (set(), _operator_validator_step()),
+        *(({"go"}, _go_step(name)) for name in GO_MODULES),
+    ]
+
+
+def _python_step() -> Step:
     lock = REQUIREMENTS / "deploy-tools.txt"
-    python_tools = Step("python-tools", (lock,), _programs(PYTHON_TOOLS), partial(_install_python_tools, lock), TOOLS)
-    return [(set(), python_tools), *(({"go"}, _go_step(name)) for name in GO_MODULES)]
+    return Step("python-tools", (lock,), _programs(PYTHON_TOOLS), partial(_install_python_tools, lock), TOOLS)
+
+
+def _aws_provider_step() -> Step:
+    script = AWS_PROVIDER / "make_schema.py"
+    schema = BUILD / "deploy" / "aws-provider" / "schema.json"
+    sources = (script, AWS_PROVIDER / "schema_from_bindings.py")
+    return Step("aws-provider", sources, (schema,), partial(run, str(PYTHON), str(script)), TOOLS)
+
+
+def _operator_validator_step() -> Step:
+    pom = OPERATOR_VALIDATOR / "pom.xml"
+    sources = tuple(sorted(path for path in (OPERATOR_VALIDATOR / "src").rglob("*") if path.is_file()))
+    made = BUILD / "operator-validator"
+    jars = (made / "cali-operator-validator.jar", made / "lib")
+    return Step("operator-validator", (pom, *sources), jars, partial(maven, str(pom)), TOOLS)
 
 
 def _go_step(name: str) -> Step:
