@@ -1,6 +1,8 @@
 output "name" {
   description = "Name of the bucket, known once its policy stands."
-  value       = aws_s3_bucket_policy.this.bucket
+  value       = var.name
+
+  depends_on = [aws_s3_bucket_policy.this]
 }
 
 output "arn" {

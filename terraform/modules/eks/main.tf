@@ -98,7 +98,7 @@ module "key" {
 
   users = {
     Cluster = {
-      principals = [aws_iam_role.cluster.arn]
+      principals = ["arn:aws:iam::${var.account_id}:role/${aws_iam_role.cluster.name}"]
       actions    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ListGrants"]
     }
   }

@@ -7,7 +7,7 @@ locals {
 
   # Raw records: secrets in them are not yet redacted.
   raw_readers = concat([var.role_arns.firehose], var.raw_reader_arns)
-  dlq_readers = concat([var.role_arns.job, var.role_arns.replay], var.raw_reader_arns)
+  dlq_readers = concat([var.role_arns.job, var.role_arns.replay, var.role_arns.tools], var.raw_reader_arns)
 
   # S3 and VPC write what they saw: in their own name, for this account only.
   log_delivery = [
@@ -75,7 +75,6 @@ module "archive" {
     logs     = { prefix = "logs/", cold_after_days = var.days.archive_cold, expire_after_days = var.days.archive }
     receipts = { prefix = "receipts/", cold_after_days = var.days.archive_cold, expire_after_days = var.days.archive }
     backlog  = { prefix = "index-backlog/", expire_after_days = var.days.backlog }
-    replays  = { prefix = "replay-", expire_after_days = var.days.backlog }
   }
 }
 

@@ -1,0 +1,29 @@
+output "kustomize_env" {
+  description = "`terraform output -raw kustomize_env >flink-k8s/overlays/prod/terraform.env`."
+  value       = module.platform.kustomize_env
+}
+
+output "cluster_name" {
+  description = "Name of the cluster, for `aws eks update-kubeconfig`."
+  value       = module.platform.cluster_name
+}
+
+output "search_url" {
+  description = "Address of OpenSearch."
+  value       = module.platform.search_url
+}
+
+output "search_admin_role_arn" {
+  description = "Role that makes OpenSearch's users."
+  value       = module.platform.search_admin_role_arn
+}
+
+output "github_deploy_role_arn" {
+  description = "Role of the workflow that deploys."
+  value       = module.platform.github_deploy_role_arn
+}
+
+output "alarm_topic_arn" {
+  description = "Topic that alarms go to."
+  value       = module.platform.alarm_topic_arn
+}

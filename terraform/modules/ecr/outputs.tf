@@ -1,0 +1,4 @@
+output "url" {
+  description = "Address of the repository."
+  value       = aws_ecr_repository.this.repository_url
+}

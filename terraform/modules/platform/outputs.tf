@@ -1,0 +1,31 @@
+output "kustomize_env" {
+  description = "flink-k8s/overlays/ENV/terraform.env: a line KEY=value for each."
+  value = join("", [
+    for key, value in merge(module.names.settings, { CALI_INDEX__URL = module.opensearch.url }) : "${key}=${value}\n"
+  ])
+}
+
+output "cluster_name" {
+  description = "Name of the cluster, for `aws eks update-kubeconfig`."
+  value       = module.eks.cluster_name
+}
+
+output "search_url" {
+  description = "Address of OpenSearch."
+  value       = module.opensearch.url
+}
+
+output "search_admin_role_arn" {
+  description = "Role that makes OpenSearch's users."
+  value       = module.names.role_arns.search_admin
+}
+
+output "github_deploy_role_arn" {
+  description = "Role of the workflow that deploys; null without a repository."
+  value       = module.iam.github_deploy_arn
+}
+
+output "alarm_topic_arn" {
+  description = "Topic that alarms go to."
+  value       = module.observability.topic_arn
+}
