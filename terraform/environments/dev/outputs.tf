@@ -13,11 +13,6 @@ output "search_url" {
   value       = module.platform.search_url
 }
 
-output "search_admin_role_arn" {
-  description = "Role that makes OpenSearch's users."
-  value       = module.platform.search_admin_role_arn
-}
-
 output "github_deploy_role_arn" {
   description = "Role of the workflow that deploys."
   value       = module.platform.github_deploy_role_arn

@@ -24,7 +24,7 @@ locals {
 }
 
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_144: A copy in another region is a second place for personal data; what is lost with a region is in docs/operations.md.
+  #checkov:skip=CKV_AWS_144: A copy in another region is a second place for personal data; what is lost with a region is in docs/operations/recovery.md.
   #checkov:skip=CKV2_AWS_62: Nothing waits for new objects: readers list by hour.
   #checkov:skip=CKV_AWS_18: The bucket of access logs cannot log itself; all others do.
   #checkov:skip=CKV_AWS_145: Encrypted by KMS wherever a key is given; S3 delivers access logs only to a bucket without one.

@@ -67,7 +67,7 @@ resource "aws_iam_role_policy" "this" {
 
 resource "aws_kinesis_firehose_delivery_stream" "this" {
   #checkov:skip=CKV_AWS_240: Firehose takes no encryption of its own where it reads a Kinesis stream: the stream's covers what waits.
-  #checkov:skip=CKV_AWS_241: As above; stream and bucket are encrypted with keys of ours.
+  #checkov:skip=CKV_AWS_241: The same: stream and bucket are encrypted with keys of ours.
   name        = var.name
   destination = "extended_s3"
 

@@ -57,13 +57,7 @@ locals {
         Action   = ["s3:GetObject"]
         Resource = ["${local.bucket.archive}/logs", "${local.bucket.archive}/logs/*"]
       },
-      {
-        Sid       = "ListReplays"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket"]
-        Resource  = [local.bucket.dlq]
-        Condition = { StringLike = { "s3:prefix" = ["replay-*"] } }
-      },
+      local.list_replays,
       {
         Sid      = "WriteSinks"
         Effect   = "Allow"
@@ -95,6 +89,7 @@ locals {
     tools = [
       local.list["archive"],
       local.list["dlq"],
+      local.list_replays,
       {
         Sid      = "ListKnowledge"
         Effect   = "Allow"
@@ -146,7 +141,7 @@ locals {
 
   list = { for bucket, folders in {
     archive     = ["logs", "receipts", "index-backlog"]
-    dlq         = ["dlq", "replay-*"]
+    dlq         = ["dlq"]
     checkpoints = ["checkpoints", "savepoints", "ha"]
     } : bucket => {
     Sid       = "List${title(bucket)}"
@@ -155,6 +150,14 @@ locals {
     Resource  = [local.bucket[bucket]]
     Condition = { StringLike = { "s3:prefix" = flatten([for folder in folders : [folder, "${folder}/*"]]) } }
   } }
+
+  list_replays = {
+    Sid       = "ListReplays"
+    Effect    = "Allow"
+    Action    = ["s3:ListBucket"]
+    Resource  = [local.bucket.dlq]
+    Condition = { StringLike = { "s3:prefix" = ["replay-*"] } }
+  }
 
   job_sinks = concat(
     [for folder in ["logs", "receipts", "index-backlog"] : "${local.bucket.archive}/${folder}/*"],

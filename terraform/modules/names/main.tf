@@ -18,7 +18,6 @@ locals {
     nodes            = "${local.prefix}-eks-nodes"
     vpc_cni          = "${local.prefix}-vpc-cni"
     ebs_csi          = "${local.prefix}-ebs-csi"
-    search_admin     = "${local.prefix}-search-admin"
   }
 
   service_accounts = {

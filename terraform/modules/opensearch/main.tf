@@ -6,24 +6,14 @@
 # pass that the network lets pass, and the third guard asks for the password.
 
 locals {
-  log_types = { INDEX_SLOW_LOGS = "index-slow", SEARCH_SLOW_LOGS = "search-slow", ES_APPLICATION_LOGS = "application", AUDIT_LOGS = "audit" }
+  logs = {
+    INDEX_SLOW_LOGS     = "/aws/opensearch/${var.name}/index-slow"
+    SEARCH_SLOW_LOGS    = "/aws/opensearch/${var.name}/search-slow"
+    ES_APPLICATION_LOGS = "/aws/opensearch/${var.name}/application"
+    AUDIT_LOGS          = "/aws/opensearch/${var.name}/audit"
+  }
 
   zones = min(3, var.data_nodes)
-}
-
-# --- The role that is master at first: whoever may take it makes the users (README.md).
-
-resource "aws_iam_role" "admin" {
-  name        = var.admin_role_name
-  description = "First master user of the OpenSearch domain ${var.name}"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { AWS = sort(var.administrator_arns) }
-      Action    = ["sts:AssumeRole"]
-    }]
-  })
 }
 
 # --- Network
@@ -48,9 +38,9 @@ resource "aws_vpc_security_group_ingress_rule" "pods" {
 # --- Logs
 
 resource "aws_cloudwatch_log_group" "this" {
-  for_each = local.log_types
+  for_each = local.logs
 
-  name              = "/aws/opensearch/${var.name}/${each.value}"
+  name              = each.value
   kms_key_id        = var.log_key_arn
   retention_in_days = var.log_retention_days
 }
@@ -63,7 +53,7 @@ resource "aws_cloudwatch_log_resource_policy" "this" {
       Effect    = "Allow"
       Principal = { Service = "es.amazonaws.com" }
       Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource  = [for name in values(local.log_types) : "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/opensearch/${var.name}/${name}:*"]
+      Resource  = [for name in values(local.logs) : "arn:aws:logs:${var.region}:${var.account_id}:log-group:${name}:*"]
       Condition = {
         StringEquals = { "aws:SourceAccount" = var.account_id }
         ArnEquals    = { "aws:SourceArn" = var.arn }
@@ -76,7 +66,7 @@ resource "aws_cloudwatch_log_resource_policy" "this" {
 
 resource "aws_opensearch_domain" "this" {
   #checkov:skip=CKV_AWS_318: Dedicated masters by variable: three in prod, none in dev, where data nodes do it.
-  #checkov:skip=CKV2_AWS_59: As above.
+  #checkov:skip=CKV2_AWS_59: Three in prod, none in dev, where data nodes do it.
   domain_name    = var.name
   engine_version = var.engine_version
 
@@ -129,16 +119,15 @@ resource "aws_opensearch_domain" "this" {
     tls_security_policy = "Policy-Min-TLS-1-2-PFS-2023-10"
   }
 
-  # The provider cannot yet give the first password without keeping it in the state. So the domain begins with an IAM
-  # role as its master; the step after it in README.md turns users with passwords on, and is not taken back by the next
-  # apply.
+  # The provider cannot give a master's password without keeping it in the state. So the domain begins with an IAM role
+  # as its master; a step in README.md turns users with passwords on, and the next apply does not take it back.
   advanced_security_options {
     enabled                        = true
     anonymous_auth_enabled         = false
     internal_user_database_enabled = false
 
     master_user_options {
-      master_user_arn = aws_iam_role.admin.arn
+      master_user_arn = var.first_master_arn
     }
   }
 
@@ -147,13 +136,28 @@ resource "aws_opensearch_domain" "this" {
     security_group_ids = [aws_security_group.this.id]
   }
 
-  dynamic "log_publishing_options" {
-    for_each = local.log_types
+  log_publishing_options {
+    log_type                 = "INDEX_SLOW_LOGS"
+    enabled                  = true
+    cloudwatch_log_group_arn = aws_cloudwatch_log_group.this["INDEX_SLOW_LOGS"].arn
+  }
 
-    content {
-      log_type                 = log_publishing_options.key
-      cloudwatch_log_group_arn = aws_cloudwatch_log_group.this[log_publishing_options.key].arn
-    }
+  log_publishing_options {
+    log_type                 = "SEARCH_SLOW_LOGS"
+    enabled                  = true
+    cloudwatch_log_group_arn = aws_cloudwatch_log_group.this["SEARCH_SLOW_LOGS"].arn
+  }
+
+  log_publishing_options {
+    log_type                 = "ES_APPLICATION_LOGS"
+    enabled                  = true
+    cloudwatch_log_group_arn = aws_cloudwatch_log_group.this["ES_APPLICATION_LOGS"].arn
+  }
+
+  log_publishing_options {
+    log_type                 = "AUDIT_LOGS"
+    enabled                  = true
+    cloudwatch_log_group_arn = aws_cloudwatch_log_group.this["AUDIT_LOGS"].arn
   }
 
   software_update_options {

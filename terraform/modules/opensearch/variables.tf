@@ -18,14 +18,9 @@ variable "region" {
   type        = string
 }
 
-variable "admin_role_name" {
-  description = "Name of the role that is the first master user."
+variable "first_master_arn" {
+  description = "IAM role that is the master user until users with passwords are turned on."
   type        = string
-}
-
-variable "administrator_arns" {
-  description = "IAM roles that may take it."
-  type        = list(string)
 }
 
 variable "engine_version" {

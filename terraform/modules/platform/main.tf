@@ -123,8 +123,7 @@ module "opensearch" {
   arn                      = module.names.search_domain_arn
   account_id               = var.account_id
   region                   = var.region
-  admin_role_name          = module.names.roles.search_admin
-  administrator_arns       = var.administrator_arns
+  first_master_arn         = var.administrator_arns[0]
   engine_version           = var.search.engine_version
   data_node_type           = var.search.data_node_type
   data_nodes               = var.search.data_nodes

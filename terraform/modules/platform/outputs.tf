@@ -1,8 +1,6 @@
 output "kustomize_env" {
   description = "flink-k8s/overlays/ENV/terraform.env: a line KEY=value for each."
-  value = join("", [
-    for key, value in merge(module.names.settings, { CALI_INDEX__URL = module.opensearch.url }) : "${key}=${value}\n"
-  ])
+  value       = join("", [for pair in local.settings : "${pair[0]}=${pair[1]}\n"])
 }
 
 output "cluster_name" {
@@ -13,11 +11,6 @@ output "cluster_name" {
 output "search_url" {
   description = "Address of OpenSearch."
   value       = module.opensearch.url
-}
-
-output "search_admin_role_arn" {
-  description = "Role that makes OpenSearch's users."
-  value       = module.names.role_arns.search_admin
 }
 
 output "github_deploy_role_arn" {

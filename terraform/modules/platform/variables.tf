@@ -29,7 +29,7 @@ variable "tags" {
 # --- People
 
 variable "administrator_arns" {
-  description = "IAM roles with all rights in the cluster, that may also take the first master role of OpenSearch."
+  description = "IAM roles with all rights in the cluster, the first of them also the first master user of OpenSearch."
   type        = list(string)
 
   validation {

@@ -13,6 +13,25 @@ locals {
     per_az = var.availability_zones
   }[var.nat_gateways]
 
+  # Only principals of this account: nobody carries data out with the credentials of another one.
+  own_account = {
+    Sid       = "OwnAccount"
+    Effect    = "Allow"
+    Principal = "*"
+    Action    = "*"
+    Resource  = "*"
+    Condition = { StringEquals = { "aws:PrincipalAccount" = var.account_id } }
+  }
+
+  # A pod that asks for its role has no account yet, only a token of the cluster.
+  web_identity = {
+    Sid       = "PodsAskForRoles"
+    Effect    = "Allow"
+    Principal = "*"
+    Action    = "sts:AssumeRoleWithWebIdentity"
+    Resource  = "arn:aws:iam::${var.account_id}:role/cali-*"
+  }
+
   nat_zone_of = { for index, zone in var.availability_zones : zone => local.nat_zones[index % length(local.nat_zones)] if length(local.nat_zones) > 0 }
 }
 
@@ -157,16 +176,9 @@ resource "aws_vpc_endpoint" "interface" {
   subnet_ids          = [for subnet in aws_subnet.private : subnet.id]
   security_group_ids  = [aws_security_group.endpoints.id]
 
-  # Only principals of this account: nobody carries data out with the keys of another one.
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = "*"
-      Action    = "*"
-      Resource  = "*"
-      Condition = { StringEquals = { "aws:PrincipalAccount" = var.account_id } }
-    }]
+    Version   = "2012-10-17"
+    Statement = concat([local.own_account], each.value == "sts" ? [local.web_identity] : [])
   })
 
   tags = { Name = "${var.name}-${each.value}" }
