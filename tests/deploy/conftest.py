@@ -30,9 +30,15 @@ def configuration(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def planned(terraform: Terraform, configuration: Path) -> Callable[[str], Plan]:
-    """Return what stands in AWS once an environment (`dev`, `prod`) is applied; each is applied once a session."""
-    return functools.cache(functools.partial(terraform.apply, configuration))
+def applied(configuration: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The copy of terraform/ in which `planned` keeps its states."""
+    return Path(shutil.copytree(configuration, tmp_path_factory.mktemp("applied") / "terraform"))
+
+
+@pytest.fixture(scope="session")
+def planned(terraform: Terraform, applied: Path) -> Callable[[str], Plan]:
+    """Return what stands in AWS once `dev`, `prod`, `account` or `bootstrap` is applied; each is applied once."""
+    return functools.cache(functools.partial(terraform.apply, applied))
 
 
 @pytest.fixture

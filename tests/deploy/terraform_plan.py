@@ -10,15 +10,22 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "terraform"
-ENVIRONMENTS = ("dev", "prod")
+#: What is applied on its own → where it stands: the environments, and what an account has once.
+ROOTS = {
+    "dev": "environments/dev",
+    "prod": "environments/prod",
+    "account": "account",
+    "bootstrap": "bootstrap",
+}
 
 #: Takes the place of the remote state, which would be asked for.
 _LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'
+_INITIALIZED = shutil.ignore_patterns(".terraform", "*.tfstate*")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What stands in AWS once an environment is applied: `terraform show -json` of its state.
+    """What stands in AWS once an environment, or another root, is applied: `terraform show -json` of its state.
 
     Names, policies and all that is configured are whole. What AWS makes up is as in `aws_provider/README.md`: optional
     arguments that are not configured are null, whatever AWS's default is.
@@ -77,16 +84,16 @@ class Terraform:
         return ended.stdout
 
     def prepare(self, folder: Path) -> Path:
-        """Copy the configuration and initialize its environments with a local state; return the copy."""
-        copy = Path(shutil.copytree(CONFIGURATION, folder / "terraform", ignore=shutil.ignore_patterns(".terraform*")))
-        for environment in ENVIRONMENTS:
-            (copy / "environments" / environment / "backend_override.tf").write_text(_LOCAL_STATE)
-            self.must(copy / "environments" / environment, "init", "-no-color")
+        """Copy the configuration and initialize its roots with a local state; return the copy."""
+        copy = Path(shutil.copytree(CONFIGURATION, folder / "terraform", ignore=_INITIALIZED))
+        for root in ROOTS.values():
+            (copy / root / "backend_override.tf").write_text(_LOCAL_STATE)
+            self.must(copy / root, "init", "-no-color")
         return copy
 
     def apply(self, copy: Path, environment: str) -> Plan:
-        """Plan an environment as if nothing was there, apply that, and return the outcome."""
-        folder = copy / "environments" / environment
+        """Plan a root as if nothing was there, apply that, and return the outcome."""
+        folder = copy / ROOTS[environment]
         self.must(folder, "plan", "-no-color", "-input=false", "-out=planned")
         self.must(folder, "apply", "-no-color", "-input=false", "planned")
         return Plan(environment, json.loads(self.must(folder, "show", "-json")))

@@ -48,7 +48,7 @@ _RESOURCES: dict[str, dict[str, Any]] = {
     "aws_kms_key": {"key_id": "{uuid}", "id": "{uuid}", "arn": "arn:aws:kms:{region}:{account}:key/{uuid}"},
     "aws_opensearch_domain": {
         "arn": "arn:aws:es:{region}:{account}:domain/{domain_name}",
-        "endpoint": "vpc-{domain_name}-{hex}.{region}.es.amazonaws.com",
+        "endpoint": "vpc-{domain_name}-example.{region}.es.amazonaws.com",
     },
     "aws_s3_bucket": {
         "arn": "arn:aws:s3:::{bucket}",
