@@ -1,6 +1,10 @@
 # A copy of the stream as it came, whatever the job does. Secrets in it are not redacted: it is encrypted with a key
 # that few may use, in a bucket that few may read, and gone after some days.
 #
+# Fluent Bit packs each record with gzip, and Firehose puts one behind the other: that is a gzip file of many members,
+# which the job reads as any other (CALI_SOURCE__KIND=s3, CALI_SOURCE__CONTENT=records). So Firehose packs nothing again:
+# it would make files of packed files. Without gzip in Fluent Bit the same holds of plain lines.
+#
 # The role and its rights are made first and the delivery last: the key and the bucket name the role.
 
 resource "aws_iam_role" "this" {
@@ -80,7 +84,8 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     role_arn            = aws_iam_role.this.arn
     bucket_arn          = var.bucket_ready_arn
     kms_key_arn         = var.kms_key_arn
-    compression_format  = "GZIP"
+    compression_format  = "UNCOMPRESSED"
+    file_extension      = ".ndjson.gz"
     buffering_size      = 64
     buffering_interval  = 300
     prefix              = "raw/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"

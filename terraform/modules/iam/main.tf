@@ -64,10 +64,17 @@ locals {
         Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
         Resource = ["${local.bucket.dlq}/replay-*"]
       },
+      # Its own unfinished files, and dead letters that somebody put there to be read again.
+      {
+        Sid      = "ReadReplays"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = ["${local.bucket.dlq}/replay-*"]
+      },
       {
         Sid      = "UnfinishedFiles"
         Effect   = "Allow"
-        Action   = ["s3:DeleteObject", "s3:GetObject"]
+        Action   = ["s3:DeleteObject"]
         Resource = ["${local.bucket.dlq}/replay-*/.incomplete/*"]
       },
       {

@@ -48,7 +48,7 @@ variable "data_nodes" {
   type        = number
 
   validation {
-    condition     = contains([1, 2, 3, 6, 9, 12, 15, 18, 21, 24], var.data_nodes)
+    condition     = contains([1, 2], var.data_nodes) || (var.data_nodes >= 3 && var.data_nodes % 3 == 0)
     error_message = "The domain has data_nodes = ${var.data_nodes}; it takes 1, 2 or a multiple of three, for example 3."
   }
 }

@@ -29,7 +29,7 @@ locals {
     Effect    = "Allow"
     Principal = "*"
     Action    = "sts:AssumeRoleWithWebIdentity"
-    Resource  = "arn:aws:iam::${var.account_id}:role/cali-*"
+    Resource  = "arn:aws:iam::${var.account_id}:role/*"
   }
 
   nat_zone_of = { for index, zone in var.availability_zones : zone => local.nat_zones[index % length(local.nat_zones)] if length(local.nat_zones) > 0 }
