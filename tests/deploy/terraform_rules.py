@@ -15,6 +15,14 @@ LONGEST_DAYS = {"-raw": 30, "-dlq": 90}
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
 #: Whose policies say what a role may do. In all others the resource is the one that the policy belongs to.
 IDENTITY_POLICIES = {"aws_iam_policy", "aws_iam_role_policy", "aws_iam_group_policy", "aws_iam_user_policy"}
+#: Policies of AWS that its own parts of the cluster need, with patterns that nobody but AWS can narrow.
+POLICIES_FOR_EKS = {
+    "AmazonEBSCSIDriverPolicy",
+    "AmazonEC2ContainerRegistryPullOnly",
+    "AmazonEKSClusterPolicy",
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEKS_CNI_Policy",
+}
 #: Whose policies only take away from what a role may do: they are no rights.
 LIMITS = {"aws_vpc_endpoint"}
 #: What binds a statement for everyone to somebody, where it is asked to be equal.
@@ -35,7 +43,7 @@ class Statement:
 
     @property
     def allows(self) -> bool:
-        return self.body["Effect"] == "Allow"
+        return bool(self.body["Effect"] == "Allow")
 
     def many(self, name: str) -> list[Any]:
         """Return an element that may be one or a list."""
@@ -90,6 +98,16 @@ def wildcard_resources(plan: Plan) -> list[str]:
         if one.allows and one.kind in IDENTITY_POLICIES and not WITHOUT_RESOURCE.issuperset(one.many("Action"))
         for resource in one.many("Resource") or ["no named resource"]
         if not _named(resource, plan.environment)
+    ]
+
+
+def policies_of_aws(plan: Plan) -> list[str]:
+    """Find policies of AWS attached to a role: they are made for everyone, so they allow more than one needs."""
+    return [
+        f"{address}: attaches {attached['policy_arn']}"
+        for address, attached in plan.resources("aws_iam_role_policy_attachment").items()
+        if ":aws:policy/" in attached["policy_arn"]
+        if attached["policy_arn"].rpartition("/")[2] not in POLICIES_FOR_EKS
     ]
 
 
@@ -225,6 +243,7 @@ def secrets_in_clear(plan: Plan) -> list[str]:
 RULES = (
     wildcard_actions,
     wildcard_resources,
+    policies_of_aws,
     open_to_anyone,
     trusted_by_pattern,
     public_buckets,

@@ -143,6 +143,12 @@ BROKEN = {
         ":secret:*",
         "GetSecretValue on arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:*",
     ),
+    rules.policies_of_aws: Mistake(
+        "modules/eks/main.tf",
+        '"AmazonEC2ContainerRegistryPullOnly"]',
+        '"AmazonEC2ContainerRegistryPullOnly", "AdministratorAccess"]',
+        'nodes["AdministratorAccess"]: attaches arn:aws:iam::aws:policy/AdministratorAccess',
+    ),
     rules.open_to_anyone: Mistake(
         "modules/bucket/main.tf",
         'Sid       = "FewReaders"\n    Effect    = "Deny"',

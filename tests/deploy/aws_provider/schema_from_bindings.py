@@ -82,7 +82,7 @@ class _Argument:
 
     def struct(self) -> str:
         """Return what a block holds."""
-        return _MAPPED_STRUCT.findall(self.value)[-1]
+        return _found(_MAPPED_STRUCT, self.value)
 
 
 @dataclass(frozen=True)
