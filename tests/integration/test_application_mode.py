@@ -51,10 +51,7 @@ def configuration(here: Flink, folder: str, recovered: str) -> dict[str, str]:
 @contextmanager
 def deployed(run: Run, directory: Path, recovered: str = "") -> Iterator[tuple[Flink, str]]:
     """Run the deployment's job; yield its cluster and its id when every task runs."""
-    job = DEPLOYMENT["job"]
-    arguments = [each.replace("/opt/cali", str(directory)) for each in job["args"]]
-    (directory / "installed.txt").touch()
-    program = ["--job-classname", job["entryClass"], *arguments]
+    program = ["--job-classname", DEPLOYMENT["job"]["entryClass"], *DEPLOYMENT["job"]["args"]]
     flink = Flink(directory, run.stack.environment() | run.settings_env, program=program)
     flink._configuration = configuration(flink, f"s3://cali-checkpoints/{run.name}", recovered)
     with flink:
@@ -72,25 +69,28 @@ def latest_checkpoint(flink: Flink, job_id: str) -> str:
     return str(flink._get(f"/jobs/{job_id}/checkpoints")["latest"]["completed"]["external_path"])
 
 
+def checkpointing(flink: Flink, job_id: str) -> tuple[str, bool, int]:
+    runs = flink._get(f"/jobs/{job_id}/checkpoints/config")
+    return runs["state_backend"], runs["unaligned_checkpoints"], runs["tolerable_failed_checkpoints"]
+
+
 def test_the_deployment_runs_survives_its_death_and_is_upgraded(run: Run, tmp_path: Path):
     os.environ.update(run.stack.environment() | run.settings_env)
-    directories = [tmp_path / name for name in ("first", "second", "third")]
-    for directory in directories:
-        directory.mkdir()
     sent = run.tell(LINES, SECONDS, seed=1).lines
 
-    with deployed(run, directories[0]) as (flink, job_id):
+    with deployed(run, tmp_path / "first") as (flink, job_id):
         await_that(lambda: archived(run).total() >= sent, 60, "the archive")
+        assert checkpointing(flink, job_id) == ("EmbeddedRocksDBStateBackend", True, 20)
         checkpoint = latest_checkpoint(flink, job_id)
         flink._job_manager.kill()
     sent += run.tell(LINES, SECONDS, seed=2).lines
-    with deployed(run, directories[1], checkpoint) as (flink, job_id):  # upgradeMode last-state
+    with deployed(run, tmp_path / "second", checkpoint) as (flink, job_id):  # upgradeMode last-state
         assert flink.checkpoints(job_id)["restored"] == 1
         await_that(lambda: archived(run).total() >= sent, 60, "the archive")
         savepoint = flink.stop_with_savepoint(job_id)
         await_that(lambda: not flink._job_manager.is_running, 30, "the end of the cluster")
     sent += run.tell(LINES, SECONDS, seed=3).lines
-    with deployed(run, directories[2], savepoint) as (flink, job_id):  # upgradeMode savepoint
+    with deployed(run, tmp_path / "third", savepoint) as (flink, job_id):  # upgradeMode savepoint
         assert flink.checkpoints(job_id)["restored"] == 1
         await_that(lambda: archived(run).total() >= sent, 60, "the archive")
 
