@@ -7,7 +7,7 @@ Sets up what the job stands on, runs `cali setup opensearch` of the release that
 savepoint, applies the overlay, waits until the operator calls the job stable and a checkpoint of it is done.
 
 Needs kubectl with the context `cali-ENV`, and kustomize. Ends with 0 when the image runs, with 1 when the job was not
-touched, with 2 when the previous one runs again, with 3 when neither does. Standard library only.
+stopped, with 2 when it was and runs again as before, with 3 when none runs. Standard library only.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SETUP = "setup-opensearch"
 #: One name for all deployments: what an overlay no longer says goes away with the next one.
 MANAGER = "cali-deploy"
 BY_DIGEST = re.compile(r"(?P<repository>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
-#: States that the operator does not leave by itself.
+#: States that the operator does not leave by itself. Of a spec that it refuses it says so and keeps the job before.
 LOST = ("FAILED", "ROLLED_BACK", "SUSPENDED")
 
 Object = dict[str, Any]
@@ -177,11 +177,15 @@ def _went_wrong(cluster: Cluster, before: Object | None, savepoint: str | None, 
         now = cluster.find("flinkdeployment", JOB) or {}
         if _generation(now) == _generation(before):
             return _end(1, f"not deployed, the job is as it was: {why}")
+        untouched = _still_runs(now)
         _say(f"{why}; going back to {before['spec']['image']}")
-        cluster.apply(json.dumps(_previous(before, _newest(before, now) or savepoint)))
+        more = {} if untouched else _state_to_go_back_to(before, now, savepoint)
+        cluster.apply(json.dumps(_previous(before, more)))
         _await_running(cluster)
     except DeployError as again:
         return _end(3, f"{why}; the previous job does not run either: {again}. docs/operations.md says what is left")
+    if untouched:
+        return _end(1, f"not deployed, the job was not stopped: {why}")
     return _end(2, f"{why}; {before['spec']['image']} runs again")
 
 
@@ -246,35 +250,43 @@ def _snapshot(cluster: Cluster, kind: str) -> Object:
     return cluster.wait(f"{kind} {name}", "flinkstatesnapshot", name, _taken)
 
 
-def _newest(before: Object, now: Object) -> str | None:
-    """Return the state that the upgrade stopped the job with, if it came to that: it is younger than our savepoint."""
-    path: str | None = _job_status(now).get("upgradeSavepointPath")
-    return None if path == _job_status(before).get("upgradeSavepointPath") else path
+def _state_to_go_back_to(before: Object, now: Object, savepoint: str | None) -> Object:
+    """Return what to add to the job that ran before, so that it goes on whatever became of it since.
 
-
-def _previous(before: Object, state: str | None) -> Object:
-    """Return the job that ran before, to go on from a savepoint whatever became of the job since."""
-    spec: Object = json.loads(json.dumps(before["spec"]))
+    Its state is the one that the upgrade stopped it with, if it came to that, or our savepoint, a little older.
+    """
+    upgraded = _job_status(now).get("upgradeSavepointPath")
+    state = savepoint if upgraded == _job_status(before).get("upgradeSavepointPath") else upgraded
     if state is None:
-        spec["job"]["upgradeMode"] = "last-state"
-    else:
-        nonce = spec["job"].get("savepointRedeployNonce") or 0
-        spec["job"] |= {"initialSavepointPath": state, "savepointRedeployNonce": nonce + 1}
-    metadata = {
-        name: before["metadata"][name] for name in ("name", "namespace", "labels") if name in before["metadata"]
-    }
+        return {"upgradeMode": "last-state"}
+    nonce = before["spec"]["job"].get("savepointRedeployNonce") or 0
+    return {"initialSavepointPath": state, "savepointRedeployNonce": nonce + 1}
+
+
+def _previous(before: Object, more: Object) -> Object:
+    """Return the job that ran before as a manifest, with more in its `job`."""
+    spec = before["spec"] | {"job": before["spec"]["job"] | more}
+    metadata = {name: value for name, value in before["metadata"].items() if name in {"name", "namespace", "labels"}}
     return {"apiVersion": before["apiVersion"], "kind": before["kind"], "metadata": metadata, "spec": spec}
+
+
+def _still_runs(deployment: Object) -> bool:
+    """Say whether the operator left the job before alone: it refused the new spec, or got no savepoint for it."""
+    status = deployment.get("status") or {}
+    old = status.get("observedGeneration", 0) < _generation(deployment)
+    return old and (status.get("lifecycleState"), _job_status(deployment).get("state")) == ("STABLE", "RUNNING")
 
 
 def _running(deployment: Object) -> str:
     """Say `yes` where the operator has seen the newest spec, calls it stable, and the job runs."""
     status: Mapping[str, Any] = deployment.get("status") or {}
     lifecycle, state = status.get("lifecycleState", "CREATED"), _job_status(deployment).get("state", "unknown")
+    error = status.get("error") or ""
     seen = status.get("observedGeneration", 0) >= _generation(deployment)
     if seen and (lifecycle, state) == ("STABLE", "RUNNING"):
         return "yes"
-    described = f"{lifecycle}, job {state}" + (f": {status['error']}" if status.get("error") else "")
-    return f"{'no' if seen and lifecycle in LOST else 'still'}, {described}"
+    lost = lifecycle in LOST if seen else "ValidationException" in error
+    return f"{'no' if lost else 'still'}, {lifecycle}, job {state}" + (f": {error}" if error else "")
 
 
 def _generation(deployment: Object) -> int:

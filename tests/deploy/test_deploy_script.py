@@ -29,6 +29,13 @@ def taken(kind: str) -> list[dict[str, Any]]:
     return [{"state": "IN_PROGRESS"}, {"state": "COMPLETED", "path": f"{PATH}{kind}"}]
 
 
+def at_once(cluster: "Cluster") -> None:
+    """Leave out what is waited for on the way."""
+    cluster.told["next"]["job"].pop(0)
+    for statuses in cluster.told["snapshots"].values():
+        statuses.pop(0)
+
+
 def running_job() -> dict[str, Any]:
     return {
         "apiVersion": "flink.apache.org/v1beta1",
@@ -60,7 +67,7 @@ class Cluster:
         kubectl.chmod(0o755)
         self.file.write_text(json.dumps(self.told))
         variables = os.environ | {"PATH": f"{kubectl.parent}:{os.environ['PATH']}", "CLUSTER": str(self.file)}
-        patience = ("--poll-seconds", "0", "--minutes", "0.02")
+        patience = ("--poll-seconds", "0", "--minutes", "60")
         ended = subprocess.run(  # noqa: S603 - the script under test
             [sys.executable, SCRIPT, "prod", image, *patience, *options],
             env=variables,
@@ -109,10 +116,20 @@ def test_the_set_up_of_the_last_deployment_is_removed_first_as_a_job_cannot_be_c
 
 
 def test_a_status_of_the_spec_before_is_not_taken_for_the_new_ones(cluster):
-    cluster.told["deployments"] = [[status(7)]]
+    at_once(cluster)
+    cluster.told["deployments"] = [[status(7)], [status(9)]]
+    ended = cluster.deploy(NEW, "--minutes", "0")
+    assert ended.returncode == 1
+    assert "the job was not stopped: log-insight: still, STABLE, job RUNNING" in ended.stderr
+
+
+def test_a_spec_that_the_operator_refuses_is_taken_back_without_a_restart_of_the_job(cluster):
+    refused = status(7, error='{"type":"…ValidationException","message":"managed memory is too small"}')
+    cluster.told["deployments"] = [[refused], [status(9)]]
     ended = cluster.deploy()
-    assert ended.returncode == 3
-    assert "log-insight: still, STABLE, job RUNNING" in ended.stderr
+    assert ended.returncode == 1
+    assert "managed memory is too small" in ended.stderr
+    assert cluster.applied("FlinkDeployment")[1]["spec"] == running_job()["spec"]
 
 
 def test_a_first_installation_needs_no_savepoint(cluster):
@@ -182,10 +199,11 @@ def test_without_a_savepoint_the_job_is_left_alone(cluster, state):
 
 
 def test_a_spec_that_the_cluster_refuses_leaves_the_job_alone(cluster):
-    cluster.told["refused"] = {"apply": 'strict decoding error: unknown field "spec.immage"'}
+    cluster.told["refused"] = {"FlinkDeployment": 'strict decoding error: unknown field "spec.immage"'}
     ended = cluster.deploy()
     assert ended.returncode == 1
     assert 'unknown field "spec.immage"' in ended.stderr
+    assert cluster.applied("FlinkDeployment") == []
 
 
 def test_a_job_that_fails_is_followed_by_the_one_before_from_what_the_upgrade_stopped_it_with(cluster):
@@ -214,7 +232,7 @@ def test_where_the_upgrade_came_to_no_savepoint_it_goes_back_to_ours(cluster):
 @pytest.mark.parametrize("lost", ["FAILED", "ROLLED_BACK", "SUSPENDED"])
 def test_a_state_that_does_not_pass_is_not_waited_for(cluster, lost):
     cluster.told["deployments"] = [[status(8, lost)], [status(9)]]
-    ended = cluster.deploy(NEW, "--minutes", "60")
+    ended = cluster.deploy()
     assert ended.returncode == 2
     assert f"log-insight: no, {lost}" in ended.stderr
 
@@ -226,6 +244,14 @@ def test_a_job_that_runs_and_cannot_write_a_checkpoint_does_not_stay(cluster):
     assert ended.returncode == 3
     assert "FAILED: access denied" in ended.stderr
     assert cluster.applied("FlinkDeployment")[1]["spec"]["image"] == OLD
+
+
+def test_an_api_server_that_does_not_answer_is_asked_again_until_the_deadline(cluster):
+    cluster.told["refused"] = {"job": "connection refused"}
+    ended = cluster.deploy(NEW, "--minutes", "0")
+    assert ended.returncode == 1
+    assert "setup-opensearch: still unknown" in ended.stderr
+    assert "connection refused" in ended.stderr
 
 
 def test_where_the_previous_job_does_not_run_either_the_end_says_so(cluster):

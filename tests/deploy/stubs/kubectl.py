@@ -1,7 +1,7 @@
 """A kubectl of a cluster that is a file: what was applied, and what an operator is to say of it next.
 
 The file is $CLUSTER: `objects` (kind → object), `next` (kind → statuses, one for each question; the last one stays),
-`deployments` (the `next` of the FlinkDeployment after each change of it), `refused` (words of a command → error),
+`deployments` (the `next` of the FlinkDeployment after each change), `refused` (kind, asked for or applied → error),
 `calls` and `applied`.
 """
 
@@ -25,15 +25,15 @@ def main(arguments: list[str]) -> int:
 
 
 def answer(cluster: dict[str, Any], arguments: list[str]) -> int:
-    for words, error in cluster["refused"].items():
-        if words in " ".join(arguments):
-            sys.stderr.write(error)
-            return 1
     _, _, verb, *rest = arguments
-    if verb in {"apply", "create"}:
-        for thing in read_manifests():
-            write(cluster, thing)
-    elif verb == "delete":
+    things = read_manifests() if verb in {"apply", "create"} else []
+    for kind in [thing["kind"] for thing in things] + rest[:1] * (verb == "get"):
+        if kind in cluster["refused"]:
+            sys.stderr.write(cluster["refused"][kind])
+            return 1
+    for thing in things:
+        write(cluster, thing)
+    if verb == "delete":
         cluster["objects"].pop(rest[0], None)
     elif verb == "get":
         read(cluster, rest[0])
