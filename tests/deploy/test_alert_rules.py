@@ -16,7 +16,7 @@ from local.prometheus import ALERTS, SCRAPE, SHIPPED
 ROOT = Path(__file__).parents[2]
 TESTS = SHIPPED / "alerts.test.yaml"
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
-OPERATIONS = ROOT / "docs" / "operations.md"
+REPLAYING = ROOT / "docs" / "operations" / "replay.md"
 
 #: What the rules use of Flink's own; `tests/integration/test_metrics.py` sees them all.
 FLINK = {
@@ -146,7 +146,7 @@ def test_a_job_that_reads_history_wakes_nobody_and_hides_nothing(rule):
 
 
 def test_the_recipe_of_a_replay_gives_it_a_name_that_the_rules_know():
-    (name,) = re.findall(r"CALI_FLINK__JOB_NAME=(\S+)", OPERATIONS.read_text())
+    (name,) = re.findall(r"CALI_FLINK__JOB_NAME=(\S+)", REPLAYING.read_text())
     assert re.fullmatch(REPLAY, name)
 
 

@@ -15,7 +15,7 @@ from local.grafana import panels
 ROOT = Path(__file__).parents[2]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text()
-    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "knowledge").glob("README.md"))
+    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"))
 }
 DESCRIPTIONS = {
     f"{name}: {panel['title']}": panel["description"]
@@ -23,8 +23,8 @@ DESCRIPTIONS = {
     for panel in panels(json.loads(text))
 }
 CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
-#: A call of the command, first in its span or line, after a pipe or a path.
-CALL = re.compile(r"(?:^ *|[`|/;&] ?)cali ([a-z][\w-]*)(?: ([a-z][\w-]*))?", re.MULTILINE)
+#: A call of the command, first in its span or line, after a pipe or a path, or handed to a pod.
+CALL = re.compile(r"(?:^ *|[`|/;&] ?|-- |\bincluster )cali ([a-z][\w-]*)(?: ([a-z][\w-]*))?", re.MULTILINE)
 
 
 def calls(text: str) -> Iterator[tuple[str, str]]:
@@ -43,9 +43,17 @@ def is_there(verb: str, word: str) -> bool:
 def test_a_command_is_found_wherever_code_stands():
     text = (
         "`cali up` or\n   ```sh\n   .venv/bin/cali down\n   cali config\n   ```\n"
-        "```sh\ncat x | cali index catch-up --now\n```\nwhile cali runs"
+        "```sh\ncat x | cali index catch-up --now\n```\nwhile cali runs\n"
+        "```sh\nkubectl -n cali exec pod/x -- cali setup opensearch\nincluster cali knowledge sync\n```\n"
     )
-    assert list(calls(text)) == [("up", ""), ("down", ""), ("config", ""), ("index", "catch-up")]
+    assert list(calls(text)) == [
+        ("up", ""),
+        ("down", ""),
+        ("config", ""),
+        ("index", "catch-up"),
+        ("setup", "opensearch"),
+        ("knowledge", "sync"),
+    ]
 
 
 @pytest.mark.parametrize(
