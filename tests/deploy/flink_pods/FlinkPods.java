@@ -42,8 +42,8 @@ import org.apache.flink.util.ExceptionUtils;
 /**
  * What Flink's native integration makes of a configuration and pod templates: a Deployment, Services, a TaskManager's pod.
  *
- * <p>In: a JSON array of {@code {"configuration": {…}, "jobManager": pod, "taskManager": pod}}, the configuration as the
- * operator hands it to Flink. Out: a JSON array of what Flink would send to Kubernetes, or {@code {"error": …}}. No
+ * <p>In: a JSON array of {@code {"configuration": {…}, "jobmanagerTemplate": pod, "taskmanagerTemplate": pod}}, as
+ * the operator hands them to Flink. Out: a JSON array of what Flink would send to Kubernetes, or {@code {"error": …}}. No
  * Kubernetes is asked. Run from source with Flink's distribution on the class path.
  */
 public final class FlinkPods {
@@ -82,14 +82,14 @@ public final class FlinkPods {
                             KubernetesWorkerResourceSpecFactory.INSTANCE.createDefaultWorkerResourceSpec(configuration));
             KubernetesJobManagerSpecification jobManager =
                     KubernetesJobManagerFactory.buildKubernetesJobManagerSpecification(
-                            template(client, given.get("jobManager")), jobManagerParameters(configuration, memory));
+                            template(client, given.get("jobmanagerTemplate")), jobManagerParameters(configuration, memory));
             Map<String, Object> made = new LinkedHashMap<>();
             made.put("deployment", jobManager.getDeployment());
             made.put("others", jobManager.getAccompanyingResources());
             made.put(
                     "taskManager",
                     KubernetesTaskManagerFactory.buildTaskManagerKubernetesPod(
-                                    template(client, given.get("taskManager")),
+                                    template(client, given.get("taskmanagerTemplate")),
                                     taskManagerParameters(configuration, memory))
                             .getInternalResource());
             made.put("memory", Map.of("jobManager", jobManagerMemory(configuration), "taskManager", memory(memory)));
