@@ -19,9 +19,9 @@ variable "github_repository" {
 }
 
 variable "keep_images" {
-  description = "Number of images that are kept, signatures among them."
+  description = "Number of images of commits that are kept; releases all are."
   type        = number
-  default     = 200
+  default     = 100
 }
 
 variable "create_opensearch_service_role" {

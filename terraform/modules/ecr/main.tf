@@ -17,12 +17,13 @@ resource "aws_ecr_repository" "this" {
 resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this.name
 
-  # None for images without a tag: signatures and lists of contents, which refer to an image, have none either.
+  # Images of commits (0.1.0-<commit>) go; releases (0.1.0) stay, as nobody here knows which of them still run. No rule
+  # for images without a tag: signatures and lists of contents have none, and go with the image that they are of.
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "Enough releases to go back to"
-      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
+      description  = "Images of commits"
+      selection    = { tagStatus = "tagged", tagPatternList = ["*-*"], countType = "imageCountMoreThan", countNumber = var.keep_images }
       action       = { type = "expire" }
     }]
   })

@@ -9,11 +9,11 @@ variable "kms_key_arn" {
 }
 
 variable "keep_images" {
-  description = "Number of images that are kept, signatures among them."
+  description = "Number of images of commits that are kept; releases all are."
   type        = number
 
   validation {
     condition     = var.keep_images >= 20
-    error_message = "keep_images is ${var.keep_images}; a release is several of them, and some must be there to go back to: at least 20, for example 200."
+    error_message = "keep_images is ${var.keep_images}; dev has to be able to go back: at least 20, for example 100."
   }
 }
