@@ -1,5 +1,6 @@
 """Terraform's files: formatted, without what nobody uses, and without what checkov knows to be dangerous."""
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from tests.deploy.terraform_plan import CONFIGURATION
 
 SKIP = re.compile(r"checkov:skip=(?P<check>\w+)(?::(?P<reason>.*))?")
+FEW_WORDS = 3
 NAMES = Path("modules", "names", "variables.tf")
 BUCKET = Path("modules", "bucket", "main.tf")
 
@@ -67,28 +69,45 @@ def test_what_is_unused_or_undocumented_is_named(require_tool: Callable[[str], s
     assert message in _linted(require_tool, sources / NAMES.parent)
 
 
-def test_checkov_finds_nothing(require_tool: Callable[[str], str]):
+@pytest.fixture(scope="module")
+def failed_checks(require_tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What checkov says of terraform/, and of a module of it with a mistake; once, as it takes seconds to start."""
+    folder = tmp_path_factory.mktemp("checkov")
+    shutil.copytree(CONFIGURATION, folder / "right", ignore=shutil.ignore_patterns(".terraform"))
+    shutil.copytree(CONFIGURATION / BUCKET.parent, folder / "wrong")
+    _change(folder / "wrong" / BUCKET.name, "  block_public_policy     = true", "  block_public_policy     = false")
+    options = ("--framework", "terraform", "--skip-download", "--quiet", "--compact", "--output", "json")
+    report = json.loads(_printed(require_tool("checkov"), "--directory", str(folder), *options))
+    assert report["summary"]["parsing_errors"] == 0
+    failed: dict[str, list[str]] = {"right": [], "wrong": []}
+    for check in report["results"]["failed_checks"]:
+        about = f"{check['file_path']}: {check['resource']}: {check['check_id']} {check['check_name']}"
+        failed[Path(check["file_path"]).parts[1]].append(about)
+    return failed
+
+
+def test_checkov_finds_nothing(failed_checks: dict[str, list[str]]):
     """No check of checkov fails that is not skipped with a reason."""
-    assert _failed_checks(require_tool, CONFIGURATION) == ""
+    assert failed_checks["right"] == []
 
 
-@pytest.mark.parametrize(
-    "path", sorted(CONFIGURATION.rglob("*.tf*")), ids=lambda path: str(path.relative_to(CONFIGURATION))
-)
-def test_each_check_that_is_skipped_has_a_reason(path: Path):
-    """A skip says in a sentence why the check does not apply."""
-    skipped = list(SKIP.finditer(path.read_text())) if path.is_file() else []
-
-    assert [found["check"] for found in skipped if len((found["reason"] or "").split()) < 4] == []
-
-
-def test_checkov_names_a_bucket_that_is_open(require_tool: Callable[[str], str], sources: Path):
+def test_checkov_names_a_bucket_that_is_open(failed_checks: dict[str, list[str]]):
     """A public access block that blocks less is found, with its address."""
-    _change(sources / BUCKET, "  block_public_policy     = true", "  block_public_policy     = false")
-    failed = _failed_checks(require_tool, sources / "modules" / "bucket")
+    address = "/wrong/main.tf: aws_s3_bucket_public_access_block.this"
 
-    assert "Ensure S3 bucket has block public policy enabled" in failed
-    assert "aws_s3_bucket_public_access_block.this" in failed
+    assert f"{address}: CKV_AWS_54 Ensure S3 bucket has block public policy enabled" in failed_checks["wrong"]
+
+
+def test_each_check_that_is_skipped_has_a_reason():
+    """A skip says in a few words why the check does not apply."""
+    unexplained = [
+        f"{path.relative_to(CONFIGURATION)}: {skip['check']}"
+        for path in CONFIGURATION.rglob("*.tf")
+        for skip in SKIP.finditer(path.read_text())
+        if len((skip["reason"] or "").split()) < FEW_WORDS
+    ]
+
+    assert unexplained == []
 
 
 def _formatted(require_tool: Callable[[str], str], folder: Path) -> str:
@@ -100,11 +119,6 @@ def _linted(require_tool: Callable[[str], str], folder: Path) -> str:
     return _printed(
         require_tool("tflint"), f"--chdir={folder}", "--recursive", config, "--format=compact", "--no-color"
     )
-
-
-def _failed_checks(require_tool: Callable[[str], str], folder: Path) -> str:
-    options = ("--framework", "terraform", "--skip-download", "--quiet", "--compact")
-    return _printed(require_tool("checkov"), "--directory", str(folder), *options)
 
 
 def _printed(*command: str) -> str:
