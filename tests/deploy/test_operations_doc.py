@@ -33,6 +33,14 @@ KNOWN_VARIABLES = OTHER_VARIABLES | {
     for depth in range(len(location))
 }
 ALERT_NAMES = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+#: What of a FlinkDeployment may be patched, and what a FlinkStateSnapshot has, in version 1.15 of the operator.
+SPEC_FIELDS = {
+    *("spec.image", "spec.flinkVersion", "spec.restartNonce"),
+    *("spec.job.state", "spec.job.parallelism", "spec.job.upgradeMode", "spec.job.allowNonRestoredState"),
+    *("spec.job.initialSavepointPath", "spec.job.savepointRedeployNonce", "spec.job.autoscalerResetNonce"),
+    *("spec.backoffLimit", "spec.jobReference.kind", "spec.jobReference.name"),
+    *("spec.savepoint.disposeOnDelete", "spec.savepoint.path", "spec.savepoint.formatType"),
+}
 #: Made by a build, so that a fresh clone does not have them.
 GENERATED = ("connectors/target/", "build/")
 
@@ -43,6 +51,7 @@ HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 VARIABLE = re.compile(r"\bCALI_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_…])")
 MAKE = re.compile(r"(?:^|[`|;&] ?)make ([a-z][\w-]*)", re.MULTILINE)
 PATCH = re.compile(r"--patch '(\{.*?\})'", re.DOTALL)
+HERE_DOCUMENT = re.compile(r"<<'EOF'\n(apiVersion: flink\.apache\.org/.*?)^EOF$", re.MULTILINE | re.DOTALL)
 
 
 def code(text: str) -> Iterator[str]:
@@ -101,8 +110,54 @@ def unknown_alerts(page: str, text: str) -> Iterator[str]:
     yield from sorted(set(re.findall(r"\bCali[A-Z]\w+", text)) - ALERT_NAMES)
 
 
+def unknown_fields(page: str, text: str) -> Iterator[str]:
+    """Yield fields of patches, of manifests and of spans such as `spec.job.state` that the operator does not know."""
+    del page
+    named = set(re.findall(r"`(spec\.\w+(?:\.\w+)*)[`:]", FENCE.sub("", text)))
+    manifests = [yaml.safe_load(patch) for patch in PATCH.findall(text)]
+    manifests += [yaml.safe_load(manifest) for manifest in HERE_DOCUMENT.findall(text)]
+    named |= {path for manifest in manifests for path in _leaves({"spec": manifest["spec"]})}
+    known = "\n".join(sorted(SPEC_FIELDS)) + "\n"
+    yield from sorted(path for path in named if f"{path}\n" not in known and f"{path}." not in known)
+
+
+def unknown_names(page: str, text: str) -> Iterator[str]:
+    """Yield names of streams, buckets and roles, and outputs of Terraform, that are not those of terraform/."""
+    del page
+    named = {name for part in code(text) for name in re.findall(r"\bcali-(?:dev|prod)-[\w-]*\w", part)}
+    yield from sorted(named - _names())
+    roots = _terraform("*/outputs.tf") + _terraform("environments/*/outputs.tf")
+    outputs = set(re.findall(r'^output "(\w+)"', roots, re.MULTILINE))
+    yield from sorted(set(re.findall(r"\boutput -raw (\w+)", text)) - outputs)
+
+
+@cache
+def _names() -> frozenset[str]:
+    text = _terraform("modules/names/*.tf")
+    suffixes = re.findall(r'"\$\{local\.prefix\}-([\w-]+)"', text)
+    (buckets,) = re.findall(r"buckets = \{ for use, suffix in \{(.*?)\}", text, re.DOTALL)
+    suffixes += [f"123456789012-{suffix}" for suffix in re.findall(r'"([\w-]+)"', buckets)]
+    return frozenset(f"cali-{environment}-{suffix}" for environment in ENVIRONMENTS for suffix in suffixes)
+
+
+@cache
+def _terraform(pattern: str) -> str:
+    return "\n".join(path.read_text() for path in sorted((ROOT / "terraform").glob(pattern)))
+
+
+def _leaves(value: object, path: str = "") -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield path
+        return
+    for name, inner in value.items():
+        yield from _leaves(inner, f"{path}.{name}" if path else name)
+
+
 CHECKS: dict[str, Callable[[str, str], Iterator[str]]] = {
-    check.__name__: check for check in (dead_links, unknown_variables, missing_paths, unknown_targets, unknown_alerts)
+    check.__name__: check
+    for check in (
+        *(dead_links, unknown_variables, missing_paths, unknown_targets, unknown_alerts, unknown_fields, unknown_names),
+    )
 }
 
 
@@ -144,6 +199,19 @@ def test_what_a_page_names_is_there(page, check):
         ("missing_paths", "see `flink-k8s/overlays/ENV/terrafrom.env`", "flink-k8s/overlays/ENV/terrafrom.env"),
         ("unknown_targets", "run `make tests`", "tests"),
         ("unknown_alerts", "that is CaliSourceBehindd", "CaliSourceBehindd"),
+        ("unknown_names", "`aws s3 ls s3://cali-prod-123456789012-dql/dlq/`", "cali-prod-123456789012-dql"),
+        ("unknown_names", "`terraform output -raw cluster`", "cluster"),
+        ("unknown_fields", "set `spec.job.upgradeMod`", "spec.job.upgradeMod"),
+        (
+            "unknown_fields",
+            """kubectl patch x --patch '{"spec":{"job":{"restartNonce":1}}}'""",
+            "spec.job.restartNonce",
+        ),
+        (
+            "unknown_fields",
+            "```sh\ncat <<'EOF'\napiVersion: flink.apache.org/v1beta1\nspec: {savepoint: {dispose: false}}\nEOF\n```",
+            "spec.savepoint.dispose",
+        ),
     ],
 )
 def test_a_mistake_on_a_page_is_found(check, written, complaint):
