@@ -3,6 +3,11 @@ output "kustomize_env" {
   value       = module.platform.kustomize_env
 }
 
+output "fluent_bit_values" {
+  description = "The environment's part of fluent-bit/values-prod.yaml."
+  value       = module.platform.fluent_bit_values
+}
+
 output "cluster_name" {
   description = "Name of the cluster, for `aws eks update-kubeconfig`."
   value       = module.platform.cluster_name

@@ -3,6 +3,18 @@ output "kustomize_env" {
   value       = join("", [for pair in local.settings : "${pair[0]}=${pair[1]}\n"])
 }
 
+output "fluent_bit_values" {
+  description = "What fluent-bit/values-ENV.yaml says of the environment: the role, and what Fluent Bit's configuration takes from its environment."
+  value = yamlencode({
+    serviceAccount = { annotations = { "eks.amazonaws.com/role-arn" = module.names.role_arns.fluent_bit } }
+    env = [
+      { name = "AWS_REGION", value = var.region },
+      { name = "KINESIS_STREAM", value = module.names.stream },
+      { name = "KINESIS_ENDPOINT", value = "kinesis.${var.region}.amazonaws.com" },
+    ]
+  })
+}
+
 output "cluster_name" {
   description = "Name of the cluster, for `aws eks update-kubeconfig`."
   value       = module.eks.cluster_name
