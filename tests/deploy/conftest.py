@@ -18,7 +18,7 @@ def terraform(require_tool: Callable[[str], str]) -> Iterator[Terraform]:
     program = require_tool("tofu")
     if not SCHEMA.exists():
         give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        give_up(f"the AWS provider's schema is not there: `make deploy-tools` makes it")
+        give_up("the AWS provider's schema is not there: `make deploy-tools` makes it")
     with offline_aws() as variables:
         yield Terraform(program, variables)
 
