@@ -29,6 +29,7 @@ Change = Callable[[list[Manifest]], None]
 
 POM = Path(__file__).parent / "operator_validator" / "pom.xml"
 MONITORING = FLINK_K8S / "monitoring.py"
+README = FLINK_K8S / "README.md"
 DIGEST = "sha256:" + "0" * 64
 
 
@@ -344,6 +345,24 @@ def test_what_does_not_fit_together_is_named(mistake: str, applied: dict[str, Ap
     assert any(MISFITS[mistake][1] in line for line in found), found
 
 
+@pytest.mark.parametrize(("environment", "column"), [("prod", 0), ("dev", 1)])
+def test_the_sum_in_the_readme_is_flinks_own(environment: str, column: int, applied: dict[str, Applied]) -> None:
+    """The table of a TaskManager's memory has the figures that Flink works out."""
+    rows = re.findall(r"^\| \**(\w+)[^|]*\| \**([\d,]+)\** \| \**([\d,]+)\**", README.read_text(), re.MULTILINE)
+    written = {name: int(figures[column].replace(",", "")) for name, *figures in rows}
+    memory = next(each.memory["taskManager"] for each in applied[environment].clusters if each.memory)
+    names = {
+        "heap": "heap",
+        "network": "direct",
+        "metaspace": "metaspace",
+        "JVM": "overhead",
+        "managed": "managed",
+        "process": "process",
+    }
+    assert written == {name: round(memory[part]) for name, part in names.items()}
+    assert sum(written.values()) - written["process"] == pytest.approx(written["process"], abs=2)
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_drain_takes_one_task_manager_at_a_time(environment: str, build: Build) -> None:
     """The budget of TaskManagers is one less than there are, which follows from the parallelism."""
@@ -420,6 +439,13 @@ def test_a_replay_is_never_upgraded_and_leaves_little_behind(build: Build) -> No
     assert deployment["spec"]["job"]["upgradeMode"] == "stateless"
     assert configuration["kubernetes.operator.jm-deployment.shutdown-ttl"] == "1h"
     assert not configuration.keys() & {"kubernetes.operator.periodic.savepoint.interval", "job.autoscaler.enabled"}
+
+
+def test_a_replay_gets_none_of_the_secrets_that_it_does_not_need(build: Build) -> None:
+    """It is silent and analyses nothing: no webhook and no key of a model is in its pods."""
+    (deployment,) = flink_deployments(build("replay/prod"))
+    (volume,) = [each for each in deployment["spec"]["podTemplate"]["spec"]["volumes"] if "secret" in each]
+    assert [each["key"] for each in volume["secret"]["items"]] == ["cali_opensearch_password"]
 
 
 @pytest.mark.parametrize("folder", BUILDS)
