@@ -1,0 +1,198 @@
+"""Settings, manifests, Terraform and the edge call streams, buckets, secrets, roles and ports the same."""
+
+import copy
+import dataclasses
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jobs.log_insight.settings import Settings, load_settings
+from tests.deploy import names
+from tests.deploy.names import Environment
+from tests.deploy.terraform_plan import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = ("dev", "prod")
+BUILDS = ("overlays", "setup", "replay")
+
+SettingsOf = Callable[[Mapping[str, str]], Settings]
+Named = Callable[[str], Environment]
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture(scope="session")
+def named(planned: Callable[[str], Plan], require_tool: Callable[[str], str]) -> Named:
+    """Return all that speaks of an environment."""
+
+    def collect(name: str) -> Environment:
+        built = {
+            (each["kind"], each["metadata"]["name"]): each
+            for build in BUILDS
+            for each in _built(require_tool("kustomize"), ROOT / "flink-k8s" / build / name)
+        }
+        return Environment(planned(name), planned("account"), tuple(built.values()), _edge(name))
+
+    return collect
+
+
+@pytest.fixture
+def settings_of(monkeypatch: pytest.MonkeyPatch) -> SettingsOf:
+    """What the job makes of the variables of its pod."""
+
+    def load(variables: Mapping[str, str]) -> Settings:
+        with monkeypatch.context() as patch:
+            for variable in [each for each in os.environ if each.startswith("CALI_")]:
+                patch.delenv(variable)
+            for variable, value in variables.items():
+                patch.setenv(variable, value)
+            return load_settings()
+
+    return load
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_all_sides_of_an_environment_speak_of_the_same_things(name: str, named: Named, settings_of: SettingsOf) -> None:
+    """No rule finds a difference between what is made, what is told to the pods and what the edge does."""
+    assert _differences(named(name), settings_of) == []
+
+
+def test_each_credential_of_the_job_is_in_the_instructions_for_the_secrets() -> None:
+    """Who fills the secrets finds the name of each file that the job looks for."""
+    told = (ROOT / "flink-k8s" / "base" / "secrets.yaml").read_text()
+    assert names.unknown_secret_files(told) == []
+    assert names.unknown_secret_files(told.replace("cali_milvus_token", "")) == ["nothing is said of cali_milvus_token"]
+
+
+def _settings(change: Mapping[str, str]) -> Change:
+    def apply(manifest: dict[str, Any]) -> None:
+        if manifest["kind"] == "ConfigMap":
+            manifest["data"] |= {key: value for key, value in change.items() if key in manifest["data"]}
+
+    return apply
+
+
+def _flink(option: str, value: str) -> Change:
+    def apply(manifest: dict[str, Any]) -> None:
+        if manifest["kind"] == "FlinkDeployment":
+            manifest["spec"]["flinkConfiguration"][option] = value
+
+    return apply
+
+
+def _at(kind: str, path: str, value: Any) -> Change:
+    """Return a change of one value, `a/b/0/c` from the top of all manifests of a kind."""
+
+    def apply(manifest: dict[str, Any]) -> None:
+        if manifest["kind"] == kind:
+            *way, last = [int(step) if step.isdigit() else step for step in path.split("/")]
+            place: Any = manifest
+            for step in way:
+                place = place[step]
+            place[last] = value
+
+    return apply
+
+
+MISTAKES = {
+    "another stream": (_settings({"CALI_SOURCE__KINESIS__STREAM": "prod-logs"}), "no stream prod-logs is made"),
+    "another bucket": (
+        _settings({"CALI_STORE__ARCHIVE": "s3://cali-archive/logs"}),
+        "store.archive is s3://cali-archive/logs, and no such bucket is made",
+    ),
+    "a prefix that the role may not write": (
+        _settings({"CALI_STORE__RECEIPTS": "s3://cali-prod-123456789012-archive/proofs"}),
+        "store.receipts is s3://cali-prod-123456789012-archive/proofs, where",
+    ),
+    "savepoints where nobody may write": (
+        _flink("execution.checkpointing.savepoint-dir", "s3://cali-prod-123456789012-archive/savepoints"),
+        "execution.checkpointing.savepoint-dir is s3://cali-prod-123456789012-archive/savepoints, where",
+    ),
+    "another region": (_settings({"CALI_AWS__REGION": "us-east-1"}), "us-east-1, not ap-northeast-2"),
+    "a secret that is not made": (
+        _at("ExternalSecret", "spec/dataFrom/0/extract/key", "cali/prod/slak"),
+        "no secret cali/prod/slak is made",
+    ),
+    "the master's password": (
+        _at("ExternalSecret", "spec/dataFrom/0/extract/key", "cali/prod/opensearch-master"),
+        "may not read cali/prod/opensearch-master",
+    ),
+    "a Secret by another name": (
+        _at("ExternalSecret", "spec/target/name", "cali-credentials"),
+        "no Secret of cali-credentials is mounted there",
+    ),
+    "a service account that the role does not know": (
+        _at("ServiceAccount", "metadata/namespace", "flink"),
+        "is not made or does not trust it",
+    ),
+    "another reporter's port": (
+        _flink("metrics.reporter.prom.port", "9250"),
+        "no NetworkPolicy opens 9250 (metrics)",
+    ),
+    "another image": (
+        _at("FlinkDeployment", "spec/image", "docker.example/cali:0.1.0"),
+        "docker.example/cali:0.1.0 is not from 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/cali",
+    ),
+    "OpenSearch at a closed port": (
+        _settings({"CALI_INDEX__URL": "https://search.example:9200"}),
+        "no NetworkPolicy opens 9200 (OpenSearch)",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_name_that_only_one_side_knows_is_found(mistake: str, named: Named, settings_of: SettingsOf) -> None:
+    """One manifest that says another name than the others is named, with what it says."""
+    change, told = MISTAKES[mistake]
+    right = named("prod")
+    manifests = copy.deepcopy(right.manifests)
+    for manifest in manifests:
+        change(manifest)
+    wrong = dataclasses.replace(right, manifests=manifests)
+    assert any(told in each for each in _differences(wrong, settings_of))
+
+
+def test_another_stream_of_the_edge_is_found(named: Named, settings_of: SettingsOf) -> None:
+    """Fluent Bit that sends elsewhere than the job reads is named."""
+    right = named("prod")
+    wrong = dataclasses.replace(right, edge={**right.edge, "stream": "cali-dev-logs"})
+    assert _differences(wrong, settings_of) == ["fluent-bit: no stream cali-dev-logs is made"]
+
+
+def _differences(environment: Environment, settings_of: SettingsOf) -> list[str]:
+    try:
+        clusters = names.clusters(environment, settings_of)
+    except KeyError as error:
+        return [f"{error} is not made or does not trust it"]
+    return [
+        *names.unknown_stream(environment, clusters),
+        *names.closed_paths(environment, clusters),
+        *names.foreign_knowledge(environment),
+        *names.unknown_secrets(environment),
+        *names.unmounted_secrets(environment),
+        *names.untrusted_accounts(environment),
+        *names.other_images(environment),
+        *names.other_regions(environment, clusters),
+        *names.closed_ports(environment, clusters),
+        *names.unscraped_ports(environment, clusters, "metrics"),
+    ]
+
+
+def _built(kustomize: str, folder: Path) -> list[dict[str, Any]]:
+    built = subprocess.run([kustomize, "build", str(folder)], capture_output=True, text=True, check=True)  # noqa: S603 - our files
+    return list(yaml.safe_load_all(built.stdout))
+
+
+def _edge(name: str) -> dict[str, str]:
+    """Return what the edge is told: of values-ENV.yaml, under the names of the rules."""
+    return {
+        "namespace": "logging",
+        "service_account": "fluent-bit",
+        "stream": f"cali-{name}-logs",
+        "region": "ap-northeast-2",
+        "role": f"arn:aws:iam::123456789012:role/cali-{name}-fluent-bit",
+    }
