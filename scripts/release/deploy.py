@@ -328,7 +328,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("environment", choices=("dev", "prod"))
     parser.add_argument("image", help="REPOSITORY@sha256:…")
     parser.add_argument("--last-state", action="store_true", help="no savepoint: go on from the last checkpoint")
-    parser.add_argument("--minutes", type=float, default=15.0, help="patience with each step")
+    parser.add_argument("--minutes", type=float, default=9.0, help="patience with each of the six waits")
     parser.add_argument("--poll-seconds", type=float, default=5.0)
     return parser.parse_args()
 
