@@ -2,23 +2,28 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 import requests
-import zlib
 
 from local.http import session
-from local.moto import CREDENTIALS, REGION, Moto
+from local.moto import CREDENTIALS, REGION, STREAM, Moto
 from local.part import clean_environment
 from local.ports import HOST, free_port
 from local.process import GuardedProcess
 from tests.deploy.fluent_bit.front import TlsFront
 from tests.deploy.fluent_bit.pods import KubernetesApi
+from udfs.decode import unpack
 
 CONFIGURATION = Path(__file__).parents[3] / "fluent-bit" / "fluent-bit.yaml"
 START_SECONDS = 20.0
+POLL_SECONDS = 0.5
+MAX_RECORD = 10_485_760
 
 
 class Container(NamedTuple):
@@ -96,7 +101,7 @@ class Edge:
         return clean_environment(os.environ) | CREDENTIALS | {
             "AWS_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "KINESIS_STREAM": "cali-logs",
+            "KINESIS_STREAM": STREAM,
             "KINESIS_ENDPOINT": "localhost",
             "KINESIS_PORT": str(self.front.port),
             "CA_FILE": str(self.front.certificate),
@@ -114,19 +119,27 @@ class Edge:
         lines = (line.rsplit(" ", 2) for line in text.splitlines() if line and not line.startswith("#"))
         return {parts[0]: float(parts[1]) for parts in lines}
 
-    def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield shard and record of all that is on the stream."""
+    def payloads(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield shard and Kinesis record of all that is on the stream."""
         kinesis = self.moto.client("kinesis")
-        for shard in kinesis.list_shards(StreamName="cali-logs")["Shards"]:
-            asked = {"StreamName": "cali-logs", "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        for shard in kinesis.list_shards(StreamName=STREAM)["Shards"]:
+            asked = {"StreamName": STREAM, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
             iterator = kinesis.get_shard_iterator(**asked)["ShardIterator"]
-            while True:
-                reply = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-                for record in reply["Records"]:
-                    yield shard["ShardId"], record
-                if not reply["Records"]:
-                    break
+            while (reply := kinesis.get_records(ShardIterator=iterator, Limit=10_000))["Records"]:
+                yield from ((shard["ShardId"], record) for record in reply["Records"])
                 iterator = reply["NextShardIterator"]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return all records on the stream, unpacked and parsed."""
+        texts = (unpack(payload["Data"], MAX_RECORD) for _, payload in self.payloads())
+        return [orjson.loads(line) for text in texts for line in text.splitlines()]
+
+    def await_records(self, is_enough: Callable[[list[dict[str, Any]]], bool], seconds: float) -> list[dict[str, Any]]:
+        """Return the records on the stream as soon as there are enough, or when `seconds` have passed."""
+        deadline = time.monotonic() + seconds
+        while not is_enough(records := self.records()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return records
 
     def _is_up(self) -> bool:
         try:

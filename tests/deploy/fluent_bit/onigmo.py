@@ -1,4 +1,8 @@
-"""Expressions as Fluent Bit compiles them: Onigmo's, here in the hands of Oniguruma, from which it was forked."""
+"""Expressions as Fluent Bit compiles them: Onigmo's, here in the hands of Oniguruma, from which it was forked.
+
+In Ruby's dialect `\\w`, `\\d` and `\\s` know ASCII alone, which Oniguruma must be told (`(?WDS:...)`). Where a word ends in front
+of a Hangul syllable the two still differ, so `\\b` is refused.
+"""
 
 import re
 from typing import NamedTuple
@@ -17,11 +21,12 @@ class Expression:
     """
 
     def __init__(self, source: str) -> None:
-        self.source = source
+        if "\\b" in source:
+            raise ExpressionError(f"\\b means something else in Fluent Bit than in its tests: {source}")
         self.names = _GROUP.findall(source)
         body, flags = _body_and_flags(source)
         try:
-            self._compiled = onigurumacffi.compile(f"(?{flags}:{body}\n)" if "x" in flags else f"(?{flags}:{body})")
+            self._compiled = onigurumacffi.compile(f"(?WDS{flags}:{body}\n)" if "x" in flags else f"(?WDS{flags}:{body})")
         except onigurumacffi.OnigError as error:
             raise ExpressionError(f"{error}: {source}") from None
         if self._compiled.number_of_captures() != len(self.names):
