@@ -109,6 +109,31 @@ def test_an_image_runs_once_opensearch_is_set_up_and_a_savepoint_is_taken(cluste
     assert ["savepoint" in shot["spec"] for shot in cluster.applied("FlinkStateSnapshot")] == [True, False]
 
 
+def test_whoever_deploys_may_apply_everything_that_is_applied(cluster):
+    """The group that Terraform puts the workflow's role into has the rights, by namespace."""
+    cluster.told["objects"] = {}
+    cluster.told["deployments"] = [[status(1)]]
+    cluster.deploy()
+    platform = list(yaml.safe_load_all((ROOT / "flink-k8s" / "platform" / "deployer.yaml").read_text()))
+    allowed = {
+        (role["metadata"].get("namespace"), group, resource)
+        for role in platform
+        for rule in role.get("rules", [])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if {"get", "create", "patch"} <= set(rule["verbs"])
+    }
+    assert {applied_as(thing) for thing in cluster.told["applied"]} <= allowed
+    assert {subject["name"] for role in platform for subject in role.get("subjects", [])} == {"cali-deploy"}
+
+
+def applied_as(thing: dict[str, Any]) -> tuple[str | None, str, str]:
+    """Return namespace, API group and resource of an object."""
+    kind = thing["kind"].lower()
+    resource = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    return thing["metadata"].get("namespace"), thing["apiVersion"].rpartition("/")[0], resource
+
+
 def test_every_command_goes_to_the_cluster_of_the_environment(cluster):
     cluster.deploy()
     assert {tuple(call[:2]) for call in cluster.told["calls"]} == {("--context", "cali-prod")}
