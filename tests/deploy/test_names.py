@@ -188,11 +188,21 @@ def _built(kustomize: str, folder: Path) -> list[dict[str, Any]]:
 
 
 def _edge(name: str) -> dict[str, str]:
-    """Return what the edge is told: of values-ENV.yaml, under the names of the rules."""
+    """Return what Helm tells the edge, under the names of the rules."""
+    folder = ROOT / "fluent-bit"
+    common, own = (yaml.safe_load((folder / file).read_text()) for file in ("values.yaml", f"values-{name}.yaml"))
+    variables = {each["name"]: each["value"] for each in own["env"]}
     return {
-        "namespace": "logging",
-        "service_account": "fluent-bit",
-        "stream": f"cali-{name}-logs",
-        "region": "ap-northeast-2",
-        "role": f"arn:aws:iam::123456789012:role/cali-{name}-fluent-bit",
+        "namespace": "logging",  # what README.md installs it in
+        "service_account": common["serviceAccount"]["name"],
+        "stream": variables["KINESIS_STREAM"],
+        "region": variables["AWS_REGION"],
+        "role": own["serviceAccount"]["annotations"]["eks.amazonaws.com/role-arn"],
     }
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_edge_is_told_what_terraform_says(name: str, planned: Callable[[str], Plan]) -> None:
+    """The values file of an environment is what Terraform prints for it."""
+    values = (ROOT / "fluent-bit" / f"values-{name}.yaml").read_text()
+    assert yaml.safe_load(values) == yaml.safe_load(planned(name).outputs["fluent_bit_values"])
