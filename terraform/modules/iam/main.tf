@@ -1,9 +1,11 @@
 # One role for each component, with what it does and nothing else. What uses keys is in the keys' policies (kms).
 #
 # What of S3 Flink asks for, as its plugin is (flink-s3-fs-native 2.3.0): a file is an upload in parts; the part that is
-# not full at a checkpoint waits as KEY/.incomplete/UPLOAD/ID, is read when the job restarts, and deleted. So the job
-# writes the archive and can neither read nor delete it. A HEAD on a key that is not there is answered 403 rather than
-# 404 to whoever may not list: so each prefix can be listed.
+# not full at a checkpoint waits as KEY/.incomplete/UPLOAD/ID, is read when the job restarts, and deleted. A job that
+# restarts completes the uploads of its checkpoint once more; where one is complete already it asks for the finished file
+# (HEAD, which needs the right to read), and without an answer it would restart for ever. So the job can read what it wrote,
+# and delete only what it had not finished. A HEAD on a key that is not there is answered 403 rather than 404 to whoever
+# may not list: so each prefix can be listed.
 
 locals {
   bucket = var.bucket_arns
@@ -17,13 +19,13 @@ locals {
       {
         Sid      = "WriteSinks"
         Effect   = "Allow"
-        Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
         Resource = local.job_sinks
       },
       {
         Sid      = "UnfinishedFiles"
         Effect   = "Allow"
-        Action   = ["s3:DeleteObject", "s3:GetObject"]
+        Action   = ["s3:DeleteObject"]
         Resource = [for sink in local.job_sinks : "${trimsuffix(sink, "*")}*/.incomplete/*"]
       },
       {
