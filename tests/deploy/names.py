@@ -12,8 +12,9 @@ from tests.deploy.terraform_rules import statements
 
 Manifest = Mapping[str, Any]
 
-#: What the job does with the files of a sink: writes them, and on a restart goes on with those that were not full.
-WRITES = ("s3:PutObject", "s3:AbortMultipartUpload")
+#: What the job does with the files of a sink: writes them; on a restart it goes on with those that were not full, and
+#: asks for those that may be complete.
+WRITES = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject")
 #: What Flink does with its state.
 KEEPS = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
 STATE = ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir", "high-availability.storageDir")
@@ -95,7 +96,7 @@ def foreign_knowledge(environment: Environment) -> list[str]:
 def unknown_secrets(environment: Environment) -> list[str]:
     """Find secrets that Kubernetes asks for and AWS does not have, or does not give to who asks."""
     made = {each["name"]: each["arn"] for each in environment.plan.resources("aws_secretsmanager_secret").values()}
-    role = environment.role("external-secrets", "external-secrets")
+    role = environment.role("cali", "external-secrets")
     asked = [
         source["extract"]["key"] for each in environment.all_of("ExternalSecret") for source in each["spec"]["dataFrom"]
     ]
@@ -138,6 +139,21 @@ def untrusted_accounts(environment: Environment) -> list[str]:
     ]
 
 
+def unbound_accounts(environment: Environment) -> list[str]:
+    """Find rights in Kubernetes of accounts and groups that nobody makes, and clusters whose account has none."""
+    entries = environment.plan.resources("aws_eks_access_entry").values()
+    made = {("Group", group) for entry in entries for group in entry["kubernetes_groups"] or []}
+    made |= {("ServiceAccount", each["metadata"]["name"]) for each in environment.all_of("ServiceAccount")}
+    subjects = [subject for each in environment.all_of("RoleBinding") for subject in each["subjects"]]
+    bound = {(subject["kind"], subject["name"]) for subject in subjects}
+    needed = {("ServiceAccount", each["spec"]["serviceAccount"]) for each in environment.all_of("FlinkDeployment")}
+    needed |= {found for found in made if found[0] == "Group"}
+    return [
+        *(f"{kind} {name} is bound to a Role, and nobody makes it" for kind, name in sorted(bound - made)),
+        *(f"{kind} {name} has no rights in Kubernetes" for kind, name in sorted(needed - bound)),
+    ]
+
+
 def other_images(environment: Environment) -> list[str]:
     """Find images that do not come from the repository that is made."""
     [repository] = environment.account.resources("aws_ecr_repository").values()
@@ -152,8 +168,8 @@ def other_regions(environment: Environment, clusters: list[Cluster]) -> list[str
     users = [(each.name, each.settings.aws.region) for each in clusters]
     users += [("fluent-bit", environment.edge["region"])]
     users += [
-        (f"ClusterSecretStore {each['metadata']['name']}", each["spec"]["provider"]["aws"]["region"])
-        for each in environment.all_of("ClusterSecretStore")
+        (f"SecretStore {each['metadata']['name']}", each["spec"]["provider"]["aws"]["region"])
+        for each in environment.all_of("SecretStore")
     ]
     made = {each["region"] for each in environment.plan.resources("aws_kinesis_stream").values()}
     return [f"{user}: {asked}, not {', '.join(made)}" for user, asked in users if {asked} != made]

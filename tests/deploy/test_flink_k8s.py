@@ -126,9 +126,9 @@ UNKNOWN_FIELDS = {
         "'podSelektor' was unexpected",
     ),
     "a field that is missing": (
-        set_at("RoleBinding flink-cluster", "roleRef", None),
-        "RoleBinding flink-cluster: ",
-        "'roleRef' is a required property",
+        set_at("LimitRange containers", "spec/limits", None),
+        "LimitRange containers: ",
+        "'limits' is a required property",
     ),
     "a typo in an ExternalSecret": (
         set_at("ExternalSecret cali-secrets", "spec/target/deletePolicy", "Retain"),

@@ -32,8 +32,8 @@ def named(planned: Callable[[str], Plan], require_tool: Callable[[str], str]) ->
     def collect(name: str) -> Environment:
         built = {
             (each["kind"], each["metadata"]["name"]): each
-            for build in BUILDS
-            for each in _built(require_tool("kustomize"), ROOT / "flink-k8s" / build / name)
+            for folder in ("platform", *(f"{build}/{name}" for build in BUILDS))
+            for each in _built(require_tool("kustomize"), ROOT / "flink-k8s" / folder)
         }
         return Environment(planned(name), planned("account"), tuple(built.values()), _edge(name))
 
@@ -129,6 +129,14 @@ MISTAKES = {
         _at("ServiceAccount", "metadata/namespace", "flink"),
         "is not made or does not trust it",
     ),
+    "rights for a group that Terraform does not know": (
+        _at("RoleBinding", "subjects/0/name", "deployers"),
+        "Group cali-deploy has no rights in Kubernetes",
+    ),
+    "rights for an account that is not there": (
+        _at("RoleBinding", "subjects/0/name", "flink"),
+        "ServiceAccount cali-job has no rights in Kubernetes",
+    ),
     "another reporter's port": (
         _flink("metrics.reporter.prom.port", "9250"),
         "no NetworkPolicy opens 9250 (metrics)",
@@ -175,6 +183,7 @@ def _differences(environment: Environment, settings_of: SettingsOf) -> list[str]
         *names.unknown_secrets(environment),
         *names.unmounted_secrets(environment),
         *names.untrusted_accounts(environment),
+        *names.unbound_accounts(environment),
         *names.other_images(environment),
         *names.other_regions(environment, clusters),
         *names.closed_ports(environment, clusters),

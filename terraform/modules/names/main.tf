@@ -25,7 +25,7 @@ locals {
     replay           = { namespace = "cali", name = "cali-replay" }
     tools            = { namespace = "cali", name = "cali-tools" }
     fluent_bit       = { namespace = "logging", name = "fluent-bit" }
-    external_secrets = { namespace = "external-secrets", name = "external-secrets" }
+    external_secrets = { namespace = "cali", name = "external-secrets" }
   }
 
   buckets = { for use, suffix in {
