@@ -200,6 +200,20 @@ def open_clusters(plan: Plan) -> list[str]:
     ]
 
 
+def keys_that_eks_cannot_take(plan: Plan) -> list[str]:
+    """Find keys of clusters that are granted to nobody, or on the one condition that EKS does not meet.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/enable-kms.html: `kms:GrantIsForAWSResource` fails CreateCluster.
+    """
+    wanted = {
+        block["provider"][0]["key_arn"]: address
+        for address, cluster in plan.resources("aws_eks_cluster").items()
+        for block in cluster["encryption_config"]
+    }
+    keys = {wanted[key["arn"]]: key["policy"] for key in plan.resources("aws_kms_key").values() if key["arn"] in wanted}
+    return [f"{address}: EKS gets no grant of its key" for address, policy in keys.items() if not _grants_to_eks(policy)]
+
+
 def unencrypted_streams(plan: Plan) -> list[str]:
     """Find streams whose records are not encrypted with a key of ours."""
     streams = plan.resources("aws_kinesis_stream").items()
@@ -251,6 +265,7 @@ RULES = (
     buckets_that_only_grow,
     open_ports,
     open_clusters,
+    keys_that_eks_cannot_take,
     unencrypted_streams,
     open_search,
     secrets_in_clear,
@@ -263,6 +278,13 @@ def _policy(value: Any) -> list[dict[str, Any]]:
         return []
     statement = json.loads(value)["Statement"]
     return statement if isinstance(statement, list) else [statement]
+
+
+def _grants_to_eks(policy: str) -> bool:
+    return any(
+        "kms:CreateGrant" in body["Action"] and "kms:GrantIsForAWSResource" not in json.dumps(body)
+        for body in _policy(policy)
+    )
 
 
 def _named(resource: str, environment: str) -> bool:

@@ -17,18 +17,19 @@ locals {
     Resource = "*"
   }
 
-  # AWS services that work on somebody's behalf get their rights handed on by whoever creates the resource.
-  grants = {
-    Sid       = "GrantsForServices"
+  # AWS services that work on somebody's behalf get their rights handed on by whoever creates the resource. EKS knows no
+  # GrantIsForAWSResource: with it no cluster is created.
+  grants = [for service in var.granted_services : {
+    Sid       = "GrantFor${title(service)}"
     Effect    = "Allow"
     Principal = { AWS = "arn:aws:iam::${var.account_id}:root" }
     Action    = ["kms:CreateGrant"]
     Resource  = "*"
-    Condition = {
-      Bool         = { "kms:GrantIsForAWSResource" = "true" }
-      StringEquals = { "kms:ViaService" = [for service in var.granted_services : "${service}.${var.region}.amazonaws.com"] }
-    }
-  }
+    Condition = merge(
+      { StringEquals = { "kms:ViaService" = ["${service}.${var.region}.amazonaws.com"] } },
+      service == "eks" ? {} : { Bool = { "kms:GrantIsForAWSResource" = "true" } },
+    )
+  }]
 
   users = [for sid, user in var.users : merge(
     {
@@ -60,7 +61,7 @@ resource "aws_kms_key" "this" {
   deletion_window_in_days = 30
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat([local.administration], length(var.granted_services) > 0 ? [local.grants] : [], local.users, local.services)
+    Statement = concat([local.administration], local.grants, local.users, local.services)
   })
 }
 
