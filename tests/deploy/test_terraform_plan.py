@@ -59,6 +59,20 @@ def test_the_overlay_has_the_names_that_terraform_gives(planned: Callable[[str],
     assert (OVERLAYS / environment / "terraform.env").read_text() == planned(environment).outputs["kustomize_env"]
 
 
+def test_nothing_of_prod_is_destroyed_by_one_command(terraform: Terraform, applied: Path, planned: Callable[[str], Plan]):
+    """`terraform destroy` of a protected environment ends with its plan; that of another one goes on."""
+    for environment in ENVIRONMENTS:
+        planned(environment)
+    ended = {
+        environment: terraform.run(applied / ROOTS[environment], "plan", "-destroy", "-no-color", "-input=false")
+        for environment in ENVIRONMENTS
+    }
+
+    assert ended["dev"].returncode == 0, ended["dev"].stdout
+    assert ended["prod"].returncode == 1
+    assert "module.platform.terraform_data.protection[0]" in _words(ended["prod"].stdout)
+
+
 KINESIS = "modules/kinesis/main.tf"
 INVALID = {
     "unknown argument": Mistake(
@@ -190,6 +204,12 @@ BROKEN = {
         "endpoint_public_access  = length(var.public_access_cidrs) > 0",
         "endpoint_public_access  = true",
         "module.eks.aws_eks_cluster.this: the API server answers anyone",
+    ),
+    rules.keys_that_eks_cannot_take: Mistake(
+        "modules/kms/main.tf",
+        'service == "eks" ? {}',
+        'service == "none" ? {}',
+        "module.eks.aws_eks_cluster.this: EKS gets no grant of its key",
     ),
     rules.unencrypted_streams: Mistake(
         KINESIS,

@@ -60,7 +60,12 @@ WRONG: dict[str, list[Any]] = {
         {"dead_letter_lock": {"mode": "LEGAL", "days": 7}, "keep_days": KEEP},
         {"dead_letter_lock": {"mode": "GOVERNANCE", "days": 15}, "keep_days": KEEP},
     ],
-    "modules/platform/interface_endpoints": [{"interface_endpoints": ["sts"], "nat_gateways": "none"}],
+    "modules/platform/interface_endpoints": [
+        {
+            "interface_endpoints": ["kinesis-streams", "sts", "ecr.api", "ecr.dkr", "logs", "secretsmanager"],
+            "nat_gateways": "none",
+        }
+    ],
     "modules/platform/keep_days": [
         KEEP | {"backlog": 0},
         KEEP | {"archive_cold": 60},

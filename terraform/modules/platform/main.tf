@@ -11,6 +11,18 @@ module "names" {
   region      = var.region
 }
 
+# A plan that would destroy this is refused as a whole: `terraform destroy`, and a name that changes, with which stream,
+# buckets and domain would be replaced by empty ones. README.md says how an environment is given up.
+resource "terraform_data" "protection" {
+  count = var.protect ? 1 : 0
+
+  triggers_replace = [module.names.stream, module.names.search_domain, module.names.buckets]
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
 module "vpc" {
   source = "../vpc"
 

@@ -17,7 +17,7 @@ variable "region" {
 }
 
 variable "protect" {
-  description = "Whether cluster, buckets with objects in them and secrets are safe from `terraform destroy`."
+  description = "Whether the environment is safe from `terraform destroy`, and secrets can be had back for a month."
   type        = bool
 }
 
@@ -81,8 +81,8 @@ variable "interface_endpoints" {
   default     = ["kinesis-streams", "sts", "ecr.api", "ecr.dkr", "logs", "secretsmanager"]
 
   validation {
-    condition     = length(setsubtract(["kinesis-streams", "sts", "ecr.api", "ecr.dkr", "logs", "secretsmanager"], var.interface_endpoints)) == 0 || var.nat_gateways != "none"
-    error_message = "interface_endpoints is ${jsonencode(var.interface_endpoints)} and there is no NAT gateway: nodes and job need at least kinesis-streams, sts, ecr.api, ecr.dkr, logs and secretsmanager."
+    condition     = length(setsubtract(["kinesis-streams", "sts", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ec2", "eks-auth"], var.interface_endpoints)) == 0 || var.nat_gateways != "none"
+    error_message = "interface_endpoints is ${jsonencode(var.interface_endpoints)} and there is no NAT gateway: nodes and job need at least kinesis-streams, sts, ecr.api, ecr.dkr, logs, secretsmanager, ec2 and eks-auth (vpc-cni has its role by pod identity)."
   }
 }
 
