@@ -139,6 +139,16 @@ def untrusted_accounts(environment: Environment) -> list[str]:
     ]
 
 
+def missing_nodes(environment: Environment) -> list[str]:
+    """Find pods that ask for a group of nodes that is not made: they would wait for ever."""
+    made = {each["labels"]["cali.dev/nodes"] for each in environment.plan.resources("aws_eks_node_group").values()}
+    asked = {
+        each["metadata"]["name"]: each["spec"]["podTemplate"]["spec"]["nodeSelector"].get("cali.dev/nodes")
+        for each in environment.all_of("FlinkDeployment")
+    }
+    return [f"{name} asks for nodes {group}, not {sorted(made)}" for name, group in asked.items() if group not in made]
+
+
 def unbound_accounts(environment: Environment) -> list[str]:
     """Find rights in Kubernetes of accounts and groups that nobody makes, and clusters whose account has none."""
     entries = environment.plan.resources("aws_eks_access_entry").values()

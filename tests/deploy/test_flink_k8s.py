@@ -559,6 +559,15 @@ def test_the_script_that_installs_the_platform_is_sound(require_tool: Callable[[
     assert os.access(script, os.X_OK)
 
 
+def test_the_volumes_of_milvus_are_of_a_class_that_is_there(build: Build) -> None:
+    """EKS has no default class: a claim of none, or of one that nobody makes, waits for ever."""
+    values = yaml.safe_load((FLINK_K8S / "platform" / "milvus.yaml").read_text())
+    volumes = [values["standalone"]["persistence"]["persistentVolumeClaim"]]
+    volumes += [values[part]["persistence"] for part in ("etcd", "minio")]
+    (made,) = [each["metadata"]["name"] for each in build("platform") if each["kind"] == "StorageClass"]
+    assert {volume["storageClass"] for volume in volumes} == {made}
+
+
 def test_the_flink_of_the_manifests_is_the_one_that_is_locked(build: Build) -> None:
     """The operator is told of the Flink that the image has."""
     (locked,) = re.findall(

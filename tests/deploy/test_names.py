@@ -85,11 +85,11 @@ def _flink(option: str, value: str) -> Change:
 
 
 def _at(kind: str, path: str, value: Any) -> Change:
-    """Return a change of one value, `a/b/0/c` from the top of all manifests of a kind."""
+    """Return a change of one value, `a/b/0/c` from the top of all manifests of a kind; `~` is a `/` in a name."""
 
     def apply(manifest: dict[str, Any]) -> None:
         if manifest["kind"] == kind:
-            *way, last = [int(step) if step.isdigit() else step for step in path.split("/")]
+            *way, last = [int(step) if step.isdigit() else step.replace("~", "/") for step in path.split("/")]
             place: Any = manifest
             for step in way:
                 place = place[step]
@@ -136,6 +136,10 @@ MISTAKES = {
     "rights for an account that is not there": (
         _at("RoleBinding", "subjects/0/name", "flink"),
         "ServiceAccount cali-job has no rights in Kubernetes",
+    ),
+    "nodes that nobody makes": (
+        _at("FlinkDeployment", "spec/podTemplate/spec/nodeSelector/cali.dev~nodes", "stream"),
+        "log-insight asks for nodes stream, not ['flink', 'system']",
     ),
     "another reporter's port": (
         _flink("metrics.reporter.prom.port", "9250"),
@@ -184,6 +188,7 @@ def _differences(environment: Environment, settings_of: SettingsOf) -> list[str]
         *names.unmounted_secrets(environment),
         *names.untrusted_accounts(environment),
         *names.unbound_accounts(environment),
+        *names.missing_nodes(environment),
         *names.other_images(environment),
         *names.other_regions(environment, clusters),
         *names.closed_ports(environment, clusters),
