@@ -210,8 +210,11 @@ def keys_that_eks_cannot_take(plan: Plan) -> list[str]:
         for address, cluster in plan.resources("aws_eks_cluster").items()
         for block in cluster["encryption_config"]
     }
-    keys = {wanted[key["arn"]]: key["policy"] for key in plan.resources("aws_kms_key").values() if key["arn"] in wanted}
-    return [f"{address}: EKS gets no grant of its key" for address, policy in keys.items() if not _grants_to_eks(policy)]
+    keys = plan.resources("aws_kms_key").values()
+    policies = {wanted[key["arn"]]: key["policy"] for key in keys if key["arn"] in wanted}
+    return [
+        f"{address}: EKS gets no grant of its key" for address, policy in policies.items() if not _grants_to_eks(policy)
+    ]
 
 
 def unencrypted_streams(plan: Plan) -> list[str]:

@@ -59,7 +59,9 @@ def test_the_overlay_has_the_names_that_terraform_gives(planned: Callable[[str],
     assert (OVERLAYS / environment / "terraform.env").read_text() == planned(environment).outputs["kustomize_env"]
 
 
-def test_nothing_of_prod_is_destroyed_by_one_command(terraform: Terraform, applied: Path, planned: Callable[[str], Plan]):
+def test_nothing_of_prod_is_destroyed_by_one_command(
+    terraform: Terraform, applied: Path, planned: Callable[[str], Plan]
+):
     """`terraform destroy` of a protected environment ends with its plan; that of another one goes on."""
     for environment in ENVIRONMENTS:
         planned(environment)
