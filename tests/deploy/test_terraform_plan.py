@@ -209,8 +209,9 @@ BROKEN = {
     ),
     rules.keys_that_eks_cannot_take: Mistake(
         "modules/kms/main.tf",
-        'service == "eks" ? {}',
-        'service == "none" ? {}',
+        'Condition = { StringEquals = { "kms:ViaService" = ["${service}',
+        'Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" }, '
+        'StringEquals = { "kms:ViaService" = ["${service}',
         "module.eks.aws_eks_cluster.this: EKS gets no grant of its key",
     ),
     rules.unencrypted_streams: Mistake(

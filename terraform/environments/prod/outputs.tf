@@ -13,6 +13,11 @@ output "cluster_name" {
   value       = module.platform.cluster_name
 }
 
+output "cluster_security_group_id" {
+  description = "Security group that a runner inside the VPC needs to reach the API server."
+  value       = module.platform.cluster_security_group_id
+}
+
 output "search_url" {
   description = "Address of OpenSearch."
   value       = module.platform.search_url

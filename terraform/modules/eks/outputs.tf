@@ -5,11 +5,6 @@ output "cluster_name" {
   depends_on = [aws_eks_addon.before_nodes]
 }
 
-output "endpoint" {
-  description = "Address of the API server."
-  value       = aws_eks_cluster.this.endpoint
-}
-
 output "oidc_issuer" {
   description = "Issuer of the pods' tokens, without https://."
   value       = trimprefix(aws_iam_openid_connect_provider.this.url, "https://")

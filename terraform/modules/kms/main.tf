@@ -17,18 +17,15 @@ locals {
     Resource = "*"
   }
 
-  # AWS services that work on somebody's behalf get their rights handed on by whoever creates the resource. EKS knows no
-  # GrantIsForAWSResource: with it no cluster is created.
+  # AWS services that work on somebody's behalf get their rights handed on by whoever creates the resource, through them
+  # and in no other way. Not also kms:GrantIsForAWSResource: EKS does not know it, and no cluster would be created.
   grants = [for service in var.granted_services : {
     Sid       = "GrantFor${title(service)}"
     Effect    = "Allow"
     Principal = { AWS = "arn:aws:iam::${var.account_id}:root" }
     Action    = ["kms:CreateGrant"]
     Resource  = "*"
-    Condition = merge(
-      { StringEquals = { "kms:ViaService" = ["${service}.${var.region}.amazonaws.com"] } },
-      service == "eks" ? {} : { Bool = { "kms:GrantIsForAWSResource" = "true" } },
-    )
+    Condition = { StringEquals = { "kms:ViaService" = ["${service}.${var.region}.amazonaws.com"] } }
   }]
 
   users = [for sid, user in var.users : merge(

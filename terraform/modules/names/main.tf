@@ -6,6 +6,12 @@ locals {
 
   iam = "arn:aws:iam::${var.account_id}"
 
+  stream         = "${local.prefix}-logs"
+  firehose       = "${local.prefix}-raw"
+  search_user    = "cali_job"
+  repository     = "cali"
+  secrets_prefix = "cali/${var.environment}"
+
   roles = {
     job              = "${local.prefix}-job"
     replay           = "${local.prefix}-replay"
@@ -37,5 +43,5 @@ locals {
     access_logs = "access-logs"
   } : use => "${local.prefix}-${var.account_id}-${suffix}" }
 
-  secrets = { for name in ["slack", "openai", "opensearch", "milvus", "opensearch-master"] : name => "cali/${var.environment}/${name}" }
+  secrets = { for name in ["slack", "openai", "opensearch", "milvus", "opensearch-master"] : name => "${local.secrets_prefix}/${name}" }
 }

@@ -30,22 +30,22 @@ output "service_accounts" {
 
 output "stream" {
   description = "Name of the Kinesis data stream."
-  value       = "${local.prefix}-logs"
+  value       = local.stream
 }
 
 output "stream_arn" {
   description = "ARN of the Kinesis data stream."
-  value       = "arn:aws:kinesis:${var.region}:${var.account_id}:stream/${local.prefix}-logs"
+  value       = "arn:aws:kinesis:${var.region}:${var.account_id}:stream/${local.stream}"
 }
 
 output "firehose" {
   description = "Name of the Firehose delivery stream."
-  value       = "${local.prefix}-raw"
+  value       = local.firehose
 }
 
 output "firehose_arn" {
   description = "ARN of the Firehose delivery stream."
-  value       = "arn:aws:firehose:${var.region}:${var.account_id}:deliverystream/${local.prefix}-raw"
+  value       = "arn:aws:firehose:${var.region}:${var.account_id}:deliverystream/${local.firehose}"
 }
 
 output "buckets" {
@@ -70,7 +70,7 @@ output "search_domain_arn" {
 
 output "search_user" {
   description = "OpenSearch user of the job and of the command line."
-  value       = "cali_job"
+  value       = local.search_user
 }
 
 output "secrets" {
@@ -78,24 +78,14 @@ output "secrets" {
   value       = local.secrets
 }
 
-output "secrets_prefix" {
-  description = "What the names of all Secrets Manager entries begin with."
-  value       = "cali/${var.environment}"
-}
-
 output "repository" {
   description = "Name of the ECR repository, one for all environments of an account."
-  value       = "cali"
+  value       = local.repository
 }
 
 output "repository_arn" {
   description = "ARN of the ECR repository."
-  value       = "arn:aws:ecr:${var.region}:${var.account_id}:repository/cali"
-}
-
-output "image_repository" {
-  description = "Address of the ECR repository, without a tag."
-  value       = "${var.account_id}.dkr.ecr.${var.region}.amazonaws.com/cali"
+  value       = "arn:aws:ecr:${var.region}:${var.account_id}:repository/${local.repository}"
 }
 
 output "publish_role" {
@@ -118,12 +108,12 @@ output "settings" {
   value = {
     CALI_ENVIRONMENT             = var.environment
     CALI_AWS__REGION             = var.region
-    CALI_SOURCE__KINESIS__STREAM = "${local.prefix}-logs"
+    CALI_SOURCE__KINESIS__STREAM = local.stream
     CALI_STORE__ARCHIVE          = "s3://${local.buckets.archive}/logs"
     CALI_STORE__RECEIPTS         = "s3://${local.buckets.archive}/receipts"
     CALI_STORE__INDEX_BACKLOG    = "s3://${local.buckets.archive}/index-backlog"
     CALI_STORE__DEAD_LETTERS     = "s3://${local.buckets.dlq}/dlq"
-    CALI_INDEX__USER             = "cali_job"
+    CALI_INDEX__USER             = local.search_user
     CHECKPOINTS_DIR              = "s3://${local.buckets.checkpoints}/checkpoints"
     SAVEPOINTS_DIR               = "s3://${local.buckets.checkpoints}/savepoints"
     HA_DIR                       = "s3://${local.buckets.checkpoints}/ha"
@@ -132,7 +122,7 @@ output "settings" {
     REPLAY_ROLE_ARN              = "${local.iam}:role/${local.roles.replay}"
     TOOLS_ROLE_ARN               = "${local.iam}:role/${local.roles.tools}"
     EXTERNAL_SECRETS_ROLE_ARN    = "${local.iam}:role/${local.roles.external_secrets}"
-    IMAGE_REPOSITORY             = "${var.account_id}.dkr.ecr.${var.region}.amazonaws.com/cali"
-    SECRETS_PREFIX               = "cali/${var.environment}"
+    IMAGE_REPOSITORY             = "${var.account_id}.dkr.ecr.${var.region}.amazonaws.com/${local.repository}"
+    SECRETS_PREFIX               = local.secrets_prefix
   }
 }

@@ -20,6 +20,11 @@ output "cluster_name" {
   value       = module.eks.cluster_name
 }
 
+output "cluster_security_group_id" {
+  description = "Security group of nodes, pods and the API server's addresses; whoever runs kubectl inside the VPC needs it, too."
+  value       = module.eks.security_group_id
+}
+
 output "search_url" {
   description = "Address of OpenSearch."
   value       = module.opensearch.url

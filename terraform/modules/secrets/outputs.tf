@@ -1,4 +1,1 @@
-output "arns" {
-  description = "ARNs of the secrets, by name."
-  value       = { for name, secret in aws_secretsmanager_secret.this : name => secret.arn }
-}
+# None: who needs a name has it from the module `names`.
