@@ -78,7 +78,7 @@ variable "node_groups" {
 
   validation {
     condition     = alltrue([for group in values(var.node_groups) : group.disk_gib >= 50])
-    error_message = "node_groups have disk_gib ${jsonencode({ for name, group in var.node_groups : name => group.disk_gib })}; pods ask for 12 GiB each, so at least 50, for example 100."
+    error_message = "node_groups have disk_gib ${jsonencode({ for name, group in var.node_groups : name => group.disk_gib })}; each pod of the job asks for 4 GiB beside the images, so at least 50, for example 100."
   }
 }
 
