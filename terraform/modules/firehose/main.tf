@@ -16,10 +16,8 @@ resource "aws_iam_role" "this" {
       Effect    = "Allow"
       Principal = { Service = "firehose.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      Condition = {
-        StringEquals = { "aws:SourceAccount" = var.account_id }
-        ArnEquals    = { "aws:SourceArn" = var.arn }
-      }
+      # What Firehose gives as its word for whom it acts; it is not documented to say for which delivery stream.
+      Condition = { StringEquals = { "sts:ExternalId" = var.account_id } }
     }]
   })
 }

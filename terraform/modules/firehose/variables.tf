@@ -3,11 +3,6 @@ variable "name" {
   type        = string
 }
 
-variable "arn" {
-  description = "ARN that the delivery stream will have."
-  type        = string
-}
-
 variable "account_id" {
   description = "AWS account of the delivery stream."
   type        = string

@@ -43,11 +43,6 @@ output "firehose" {
   value       = local.firehose
 }
 
-output "firehose_arn" {
-  description = "ARN of the Firehose delivery stream."
-  value       = "arn:aws:firehose:${var.region}:${var.account_id}:deliverystream/${local.firehose}"
-}
-
 output "buckets" {
   description = "Names of buckets, by use."
   value       = local.buckets

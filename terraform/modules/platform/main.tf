@@ -115,7 +115,6 @@ module "firehose" {
   source = "../firehose"
 
   name               = module.names.firehose
-  arn                = module.names.firehose_arn
   account_id         = var.account_id
   region             = var.region
   role_name          = module.names.roles.firehose
