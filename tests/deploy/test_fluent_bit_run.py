@@ -1,8 +1,8 @@
 """A real Fluent Bit with our configuration: files in, Kinesis records out, and on into the job's own ingest.
 
-No package registry has the program, and it is not built here: where it is missing these tests are skipped, on CI too. Run them
-with Fluent Bit 5.1 on PATH before its configuration or its version changes. What they say of the rules, the model in
-`fluent_bit/multiline.py` says everywhere.
+No package registry has the program, and it is not built here: where it is missing these tests are skipped, on CI too.
+Run them with Fluent Bit 5.1 on PATH before its configuration or its version changes. What they say of the rules, the
+model in `fluent_bit/multiline.py` says everywhere.
 """
 
 import json
@@ -39,7 +39,9 @@ TRACES = 40
 def fluent_bit() -> str:
     program = shutil.which("fluent-bit")
     if program is None:
-        pytest.skip("fluent-bit is not on PATH, and no package registry has it: these tests are for who has Fluent Bit 5.1")
+        pytest.skip(
+            "fluent-bit is not on PATH, and no package registry has it: these tests are for who has Fluent Bit 5.1"
+        )
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603 - as found
     if VERSION not in version:
         pytest.skip(f"the configuration is for Fluent Bit {VERSION}x, and this is {version.split()[2]}")
@@ -67,7 +69,9 @@ def test_the_program_does_what_the_model_says(edge: Edge) -> None:
 
 def _own_words(record: dict[str, Any]) -> str:
     same_for_all = ("service", "k8s.", "log.record.uid", "log.iostream", "timestamp")
-    return json.dumps({name: record[name] for name in sorted(record) if not name.startswith(same_for_all)}, ensure_ascii=False)
+    return json.dumps(
+        {name: record[name] for name in sorted(record) if not name.startswith(same_for_all)}, ensure_ascii=False
+    )
 
 
 def test_what_arrives_is_read_by_the_job(edge: Edge) -> None:
@@ -75,7 +79,13 @@ def test_what_arrives_is_read_by_the_job(edge: Edge) -> None:
     cart, nameless = edge.container("shop", CART, "app"), edge.container("shop", "pay-7d9f8b6c5b-x2x4k", "main")
     lines = Ledger().trace("java", 81723)
     cart.write(lines, "stdout")
-    cart.write(["2026년 11월 23일 오후 3시 11분 21초 [오류] 결제 승인 실패", '{"level":"warn","msg":"slow","service":"forged"}'], "stderr")
+    cart.write(
+        [
+            "2026년 11월 23일 오후 3시 11분 21초 [오류] 결제 승인 실패",
+            '{"level":"warn","msg":"slow","service":"forged"}',
+        ],
+        "stderr",
+    )
     nameless.write(["no time, no level, \x1b[31mred\x1b[0m, \x00 and \x7f", "ERROR: " + "x" * 200_000])
     edge.start()
 
@@ -116,7 +126,9 @@ def test_nothing_is_lost_by_a_kill_a_stop_or_an_outage(edge: Edge) -> None:
 
     account = ledger.account(edge.await_records(lambda found: not ledger.account(found).lost, seconds=45))
 
-    assert account == Account(traces=4 * len(LANGUAGES) * TRACES, whole=account.whole, lost=0, extra=0, again=account.again)
+    assert account == Account(
+        traces=4 * len(LANGUAGES) * TRACES, whole=account.whole, lost=0, extra=0, again=account.again
+    )
     # The end of a chunk may fall into a trace; an interruption makes one more.
     assert account.whole >= account.traces - 4
 

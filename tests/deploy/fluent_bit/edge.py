@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import orjson
 import requests
@@ -59,11 +59,11 @@ class Edge:
         self.moto = Moto(directory / "moto")
         self.front = TlsFront(directory, self.moto.port)
         self.pods = KubernetesApi(labels)
-        self._program = program
+        self.program = program
         (directory / "token").write_text("none")
         self._process: GuardedProcess | None = None
 
-    def __enter__(self) -> "Edge":
+    def __enter__(self) -> Self:
         self.moto.__enter__()
         self.front.__enter__()
         self.pods.__enter__()
@@ -82,7 +82,7 @@ class Edge:
 
     def start(self) -> None:
         """Start Fluent Bit and return when it is up."""
-        command = [self._program, "--config", str(CONFIGURATION)]
+        command = [self.program, "--config", str(CONFIGURATION)]
         self._process = GuardedProcess("fluent-bit", command, self.environment(), self.log)
         self._process.await_healthy(self._is_up, START_SECONDS)
 
@@ -98,20 +98,24 @@ class Edge:
 
     def environment(self) -> dict[str, str]:
         """Return what the configuration takes from the environment, and credentials that are none."""
-        return clean_environment(os.environ) | CREDENTIALS | {
-            "AWS_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "KINESIS_STREAM": STREAM,
-            "KINESIS_ENDPOINT": "localhost",
-            "KINESIS_PORT": str(self.front.port),
-            "CA_FILE": str(self.front.certificate),
-            "LOG_DIR": str(self.logs),
-            "STATE_DIR": str(self.directory / "state"),
-            "BUFFER_SIZE": "1G",
-            "KUBE_URL": self.pods.url,
-            "SERVICE_ACCOUNT_DIR": str(self.directory),
-            "HTTP_PORT": str(self.port),
-        }
+        return (
+            clean_environment(os.environ)
+            | CREDENTIALS
+            | {
+                "AWS_REGION": REGION,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "KINESIS_STREAM": STREAM,
+                "KINESIS_ENDPOINT": "localhost",
+                "KINESIS_PORT": str(self.front.port),
+                "CA_FILE": str(self.front.certificate),
+                "LOG_DIR": str(self.logs),
+                "STATE_DIR": str(self.directory / "state"),
+                "BUFFER_SIZE": "1G",
+                "KUBE_URL": self.pods.url,
+                "SERVICE_ACCOUNT_DIR": str(self.directory),
+                "HTTP_PORT": str(self.port),
+            }
+        )
 
     def metrics(self) -> dict[str, float]:
         """Return Fluent Bit's own metrics."""

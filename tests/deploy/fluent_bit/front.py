@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,7 +20,7 @@ _PIECE = 65_536
 
 
 class TlsFront:
-    """Passes on what comes to `port` to another port. `close` refuses and cuts all connections, `open` lets them in again."""
+    """Passes on what comes to `port`, as long as it is open."""
 
     def __init__(self, directory: Path, behind: int) -> None:
         self.port = free_port()
@@ -33,7 +33,7 @@ class TlsFront:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
-    def __enter__(self) -> "TlsFront":
+    def __enter__(self) -> Self:
         self.open()
         return self
 
@@ -112,7 +112,5 @@ def _write_certificate(path: Path) -> None:
     )
     path.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

@@ -12,7 +12,7 @@ LANGUAGES = tuple(_TRACES)
 
 
 class Account(NamedTuple):
-    """Traces written; of these in one record; lines that are missing or too many; records that came again (by their uid)."""
+    """Traces, and of these in one record; lines missing, and too many; records that came again, by their uid."""
 
     traces: int
     whole: int

@@ -1,7 +1,7 @@
-"""Expressions as Fluent Bit compiles them: Onigmo's, here in the hands of Oniguruma, from which it was forked.
+r"""Expressions as Fluent Bit compiles them: Onigmo's, here in the hands of Oniguruma, from which it was forked.
 
-In Ruby's dialect `\\w`, `\\d` and `\\s` know ASCII alone, which Oniguruma must be told (`(?WDS:...)`). Where a word ends in front
-of a Hangul syllable the two still differ, so `\\b` is refused.
+In Ruby's dialect `\w`, `\d` and `\s` know ASCII alone, which Oniguruma must be told (`(?WDS:...)`). Where a word ends
+in front of a Hangul syllable the two still differ, so `\b` is refused.
 """
 
 import re
@@ -26,7 +26,9 @@ class Expression:
         self.names = _GROUP.findall(source)
         body, flags = _body_and_flags(source)
         try:
-            self._compiled = onigurumacffi.compile(f"(?WDS{flags}:{body}\n)" if "x" in flags else f"(?WDS{flags}:{body})")
+            self._compiled = onigurumacffi.compile(
+                f"(?WDS{flags}:{body}\n)" if "x" in flags else f"(?WDS{flags}:{body})"
+            )
         except onigurumacffi.OnigError as error:
             raise ExpressionError(f"{error}: {source}") from None
         if self._compiled.number_of_captures() != len(self.names):

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 from local.ports import HOST
 
@@ -16,7 +17,7 @@ class KubernetesApi:
 
     def __init__(self, labels: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
         self.asked: list[str] = []
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(labels, self.asked))
+        self._server = _Server((HOST, 0), _handler(labels, self.asked))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -24,7 +25,7 @@ class KubernetesApi:
         """Address of the API."""
         return f"http://{HOST}:{self._server.server_port}"
 
-    def __enter__(self) -> "KubernetesApi":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -34,9 +35,14 @@ class KubernetesApi:
         self._thread.join()
 
 
-def _handler(
-    labels: Mapping[tuple[str, str], Mapping[str, str]], asked: list[str]
-) -> type[BaseHTTPRequestHandler]:
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that was killed."""
+
+
+def _handler(labels: Mapping[tuple[str, str], Mapping[str, str]], asked: list[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)

@@ -32,4 +32,6 @@ class Script:
 
 
 def _plain(table: Any) -> dict[str, Any]:
-    return {key: value if isinstance(value, str | int | float | bool) else _plain(value) for key, value in table.items()}
+    return {
+        key: value if isinstance(value, str | int | float | bool) else _plain(value) for key, value in table.items()
+    }
