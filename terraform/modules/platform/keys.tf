@@ -63,9 +63,10 @@ module "key_raw" {
       actions    = local.write
       via        = "s3"
     }
+    # They also put lines below dlq/replay-N/, to be read again.
     Readers = {
       principals = var.raw_reader_arns
-      actions    = ["kms:Decrypt"]
+      actions    = local.write
       via        = "s3"
     }
   }
