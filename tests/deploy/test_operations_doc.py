@@ -1,5 +1,6 @@
 """What is written for those who run it holds: links, settings, paths, commands and names are there."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -248,3 +249,14 @@ def test_the_index_leads_to_the_runbook_of_every_alert():
 def test_the_index_leads_to_every_page_of_operations():
     pages = {path.name for path in (ROOT / "docs" / "operations").iterdir()}
     assert pages == {link.rpartition("/")[2] for link in re.findall(r"\((operations/[^)#]+\.md)\)", PAGES[INDEX])}
+
+
+def test_the_rights_on_the_page_are_those_of_the_roles():
+    roles = [json.loads(path.read_text()) for path in (ROOT / "terraform/modules/opensearch/security").glob("*.json")]
+    granted = {
+        action
+        for role in roles
+        for actions in (role["cluster_permissions"], *(each["allowed_actions"] for each in role["index_permissions"]))
+        for action in actions
+    }
+    assert set(re.findall(r"`((?:cluster|indices):[^`]+)`", PAGES["docs/operations/opensearch.md"])) == granted
