@@ -1,13 +1,15 @@
-"""TLS in front of a server that has none: Fluent Bit speaks to Kinesis in no other way."""
+"""TLS in front of moto: Fluent Bit speaks to Kinesis in no other way."""
 
-import asyncio
 import datetime as dt
+import http.client
 import ipaddress
+import socket
 import ssl
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,22 +18,21 @@ from cryptography.x509.oid import NameOID
 
 from local.ports import HOST, free_port
 
-_PIECE = 65_536
+_PASSED_ON = ("Content-Type", "X-Amz-Target", "Authorization", "X-Amz-Date")
 
 
 class TlsFront:
-    """Passes on what comes to `port`, as long as it is open."""
+    """Passes on requests that come to `port`, as long as it is open.
+
+    One at a time: of two records that come at once, moto keeps one.
+    """
 
     def __init__(self, directory: Path, behind: int) -> None:
         self.port = free_port()
         self.certificate = directory / "front.pem"
-        self._behind = behind
         _write_certificate(self.certificate)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._handler = _handler(_forwarder(behind))
+        self._server: _Server | None = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -39,58 +40,88 @@ class TlsFront:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
     def open(self) -> None:
         """Let connections in."""
-        self._run(self._listen())
+        self._server = _Server(self.port, self.certificate, self._handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
         """Refuse connections, and end those that there are."""
-        self._run(self._shut())
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
-
-    async def _listen(self) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate)
-        self._server = await asyncio.start_server(self._serve, HOST, self.port, ssl=context)
-
-    async def _shut(self) -> None:
         if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in [*self._open]:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there = await asyncio.open_connection(HOST, self._behind)
-        except OSError:
-            writer.transport.abort()
-            return
-        both = {writer, there[1]}
-        self._open |= both
-        try:
-            await asyncio.gather(_pass(reader, there[1]), _pass(there[0], writer))
-        finally:
-            self._open -= both
-            for each in both:
-                each.transport.abort()
+            self._server.cut()
+        self._server = None
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while piece := await reader.read(_PIECE):
-            writer.write(piece)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, certificate: Path, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__((HOST, port), handler)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate)
+        self._connections: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        connection, address = super().get_request()
+        # The handshake is for the connection's own thread.
+        wrapped = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        self._connections.add(wrapped)
+        return wrapped, address
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override] # there are no datagrams
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of connections that were cut."""
+
+    def cut(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for connection in [*self._connections]:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it was closed a moment ago
+                continue
+
+
+Forward = Callable[[dict[str, str], bytes], tuple[int, bytes]]
+
+
+def _forwarder(port: int) -> Forward:
+    one_at_a_time = threading.Lock()
+
+    def forward(headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        with one_at_a_time:
+            connection = http.client.HTTPConnection(HOST, port)
+            connection.request("POST", "/", body, headers)
+            reply = connection.getresponse()
+            answer = reply.status, reply.read()
+            connection.close()
+        return answer
+
+    return forward
+
+
+def _handler(forward: Forward) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name: self.headers[name] for name in _PASSED_ON if name in self.headers}
+            status, answer = forward(headers, body)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler
 
 
 def _write_certificate(path: Path) -> None:
