@@ -52,7 +52,7 @@ def promtool(require_tool: Callable[[str], str]) -> Callable[..., str]:
 
     def run(*arguments: object) -> str:
         command = [path, *map(str, arguments)]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - no shell
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)  # noqa: S603 - no shell
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
