@@ -45,7 +45,7 @@ flink-test: setup
 	$(BIN)/pytest tests/topology tests/operators tests/pipeline
 
 integration-test: setup
-	$(BIN)/pytest tests/integration --ignore $(STACK_TESTS)
+	$(BIN)/pytest tests/integration --ignore $(STACK_TESTS) -m 'not nightly'
 
 # They start stacks of their own.
 stack-test: setup

@@ -13,7 +13,7 @@ import yaml
 from local.flink import Flink
 from local.run import Run, await_that
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.nightly, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT: dict[str, Any] = yaml.safe_load((ROOT / "flink-k8s" / "base" / "flinkdeployment.yaml").read_text())["spec"]
