@@ -6,6 +6,7 @@ model in `fluent_bit/multiline.py` says everywhere.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -16,9 +17,11 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 
 from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import IngestSettings, SourceSettings
+from tests.deploy.fluent_bit.configuration import FOLDER
 from tests.deploy.fluent_bit.edge import Container, Edge
 from tests.deploy.fluent_bit.ledger import LANGUAGES, Account, Ledger
 from udfs.chunk import chunk_lines
@@ -91,6 +94,7 @@ def test_what_arrives_is_read_by_the_job(edge: Edge) -> None:
 
     edge.await_records(lambda found: len(found) >= 5, seconds=30)
     documents, dead = _ingest(edge)
+    assert _asked_by_alerts() <= {name.partition("{")[0] for name in edge.metrics()}
 
     assert not dead
     read = {document["body"].split("\n")[0][:40]: document for document in documents}
@@ -131,6 +135,13 @@ def test_nothing_is_lost_by_a_kill_a_stop_or_an_outage(edge: Edge) -> None:
     )
     # The end of a chunk may fall into a trace; an interruption makes one more.
     assert account.whole >= account.traces - 4
+
+
+def _asked_by_alerts() -> set[str]:
+    rules = yaml.safe_load((FOLDER / "values.yaml").read_text())["prometheusRule"]["rules"]
+    # Series that are there from the first such line on.
+    later = {"fluentbit_input_long_line_truncated_total", "fluentbit_input_long_line_skipped_total"}
+    return {name for rule in rules for name in re.findall(r"fluentbit_\w+", rule["expr"])} - later
 
 
 def _write(ledger: Ledger, containers: dict[str, Container], numbers: range) -> None:
