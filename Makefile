@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 STACK_TESTS := tests/integration/test_local_stack.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit-test flink-test integration-test stack-test java-test in-turn \
+.PHONY: help setup demo test lint unit-test flink-test integration-test stack-test java-test in-turn at-leisure \
 	deploy-tools deploy-test clean lock
 
 help: ## Show this list.
@@ -23,13 +23,18 @@ setup: ## Set up everything from nothing; does what is missing or has changed, a
 demo: setup ## Run the whole pipeline on this machine, with a story in it, and say what went where.
 	@$(BIN)/cali demo
 
-# The first is the longest, and half of it is waiting: the others go through beside it, one after the other. The last has
-# what they leave of the machine: its tools are compiled, and its tests run, at a low priority.
+# Three at a time, of about one length; half of the first is waiting. The last has what the others leave of the machine: its
+# tools are compiled, and its tests run, at a low priority.
 test: setup ## Run every check and every test.
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target integration-test in-turn deploy-test
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target integration-test in-turn at-leisure
 
 in-turn: setup
-	+@for target in unit-test lint java-test flink-test stack-test; do \
+	+@for target in unit-test lint flink-test stack-test; do \
+		$(MAKE) --no-print-directory $$target || exit; \
+	done
+
+at-leisure: setup
+	+@for target in deploy-test java-test; do \
 		$(MAKE) --no-print-directory $$target || exit; \
 	done
 
