@@ -47,6 +47,17 @@ def name_of(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['kind']} {manifest['metadata']['name']}"
 
 
+def set_at(place: Any, path: str, value: Any) -> None:
+    """Make the value at `a/b/0/c` another one, or let it go with `None`; a `~` in a step is a slash of its name."""
+    *way, last = [int(step) if step.isdigit() else step.replace("~", "/") for step in path.split("/")]
+    for step in way:
+        place = place[step]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+
+
 def applied(patch: Iterable[Mapping[str, Any]], document: Any) -> Any:
     """Return a document with a JSON patch of additions applied to it."""
     for operation in patch:

@@ -1,8 +1,6 @@
 """The alert rules: each fires when it should and is quiet otherwise, on metrics that exist, with a runbook."""
 
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +41,6 @@ CRITICAL = [rule for rule in RULES if rule["labels"]["severity"] == "critical"]
 #: Names of jobs that read history.
 REPLAY = ".*-replay-.*"
 each_rule = pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
-
-
-@pytest.fixture(scope="session")
-def promtool(require_tool: Callable[[str], str]) -> Callable[..., str]:
-    """Run promtool with arguments and return what it says; it must succeed."""
-    path = require_tool("promtool")
-
-    def run(*arguments: object) -> str:
-        command = [path, *map(str, arguments)]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)  # noqa: S603 - no shell
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
-
-    return run
 
 
 def test_prometheus_can_read_the_rules(promtool):

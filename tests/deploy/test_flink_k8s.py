@@ -1,7 +1,6 @@
 """The manifests of flink-k8s: kustomize builds them, every field is known, and they fit together."""
 
 import copy
-import functools
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import yaml
 
 from grafana.promql import Flink
 from jobs.log_insight import __main__ as job
-from jobs.log_insight.settings import Settings, load_settings
+from jobs.log_insight.settings import Settings
 from local.flink import flink_home
 from tests.deploy import manifests
 from tests.deploy.flink_cluster import VALIDATOR, clusters, objections, task_managers
@@ -34,34 +33,12 @@ DIGEST = "sha256:" + "0" * 64
 
 
 @pytest.fixture(scope="session")
-def kustomize(require_tool: Callable[[str], str]) -> str:
-    return require_tool("kustomize")
-
-
-@pytest.fixture(scope="session")
-def build(kustomize: str) -> Build:
-    """Return what kustomize makes of a folder of flink-k8s/."""
-    return functools.cache(lambda folder: manifests.built(kustomize, FLINK_K8S / folder))
-
-
-@pytest.fixture(scope="session")
 def java(require_tool: Callable[[str], str]) -> str:
     """A JVM, and the operator's code for it: built by the first test that needs it, where `make setup` did not."""
     if not VALIDATOR.exists():
         command = [require_tool("mvn"), "--batch-mode", "--quiet", "--file", str(POM), "package"]
         subprocess.run(command, check=True, timeout=280)  # noqa: S603 - our module, no shell
     return require_tool("java")
-
-
-@pytest.fixture(scope="session")
-def whole(build: Build) -> Callable[[str], list[Manifest]]:
-    """Return all that is ever applied to an environment: job, set-up and replay."""
-
-    def collect(environment: str) -> list[Manifest]:
-        folders = [f"{kind}/{environment}" for kind in ("overlays", "setup", "replay")]
-        return list({name_of(each): each for folder in folders for each in build(folder)}.values())
-
-    return collect
 
 
 def each_with_name(names: Mapping[str, Any]) -> pytest.MarkDecorator:
@@ -77,13 +54,7 @@ def set_at(name: str, path: str, value: Any) -> Change:
 
     def apply(given: list[Manifest]) -> None:
         (place,) = [each for each in given if name_of(each) == name]
-        *way, last = [int(step) if step.isdigit() else step.replace("~", "/") for step in path.split("/")]
-        for step in way:
-            place = place[step]
-        if value is None:
-            del place[last]
-        else:
-            place[last] = value
+        manifests.set_at(place, path, value)
 
     return apply
 
@@ -376,19 +347,14 @@ def test_a_drain_takes_one_task_manager_at_a_time(environment: str, build: Build
 
 
 @pytest.fixture
-def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Manifest]], Settings]:
+def settings_of(settings_from: Callable[[Mapping[str, str]], Settings]) -> Callable[[list[Manifest]], Settings]:
     """What the job makes of the environment of its pods."""
 
     def load(given: list[Manifest]) -> Settings:
         (deployment,) = flink_deployments(given)
         (source,) = deployment["spec"]["podTemplate"]["spec"]["containers"][0]["envFrom"]
         (data,) = [each["data"] for each in given if name_of(each) == f"ConfigMap {source['configMapRef']['name']}"]
-        with monkeypatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("CALI_")]:
-                patch.delenv(name)
-            for name, value in data.items():
-                patch.setenv(name, value)
-            return load_settings()
+        return settings_from(data)
 
     return load
 

@@ -2,63 +2,42 @@
 
 import copy
 import dataclasses
-import os
-import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from jobs.log_insight.settings import Settings, load_settings
+from jobs.log_insight.settings import Settings
 from tests.deploy import names
+from tests.deploy.manifests import ENVIRONMENTS, ROOT, Manifest, name_of, set_at
 from tests.deploy.names import Environment
 from tests.deploy.terraform_plan import Plan
 
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = ("dev", "prod")
-BUILDS = ("overlays", "setup", "replay")
-
-SettingsOf = Callable[[Mapping[str, str]], Settings]
+SettingsFrom = Callable[[Mapping[str, str]], Settings]
 Named = Callable[[str], Environment]
 Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture(scope="session")
-def named(planned: Callable[[str], Plan], require_tool: Callable[[str], str]) -> Named:
+def named(
+    planned: Callable[[str], Plan], build: Callable[[str], list[Manifest]], whole: Callable[[str], list[Manifest]]
+) -> Named:
     """Return all that speaks of an environment."""
 
     def collect(name: str) -> Environment:
-        built = {
-            (each["kind"], each["metadata"]["name"]): each
-            for folder in ("platform", *(f"{build}/{name}" for build in BUILDS))
-            for each in _built(require_tool("kustomize"), ROOT / "flink-k8s" / folder)
-        }
-        return Environment(planned(name), planned("account"), tuple(built.values()), _edge(name))
+        manifests = {name_of(each): each for each in (*build("platform"), *whole(name))}
+        return Environment(planned(name), planned("account"), tuple(manifests.values()), _edge(name))
 
     return collect
 
 
-@pytest.fixture
-def settings_of(monkeypatch: pytest.MonkeyPatch) -> SettingsOf:
-    """What the job makes of the variables of its pod."""
-
-    def load(variables: Mapping[str, str]) -> Settings:
-        with monkeypatch.context() as patch:
-            for variable in [each for each in os.environ if each.startswith("CALI_")]:
-                patch.delenv(variable)
-            for variable, value in variables.items():
-                patch.setenv(variable, value)
-            return load_settings()
-
-    return load
-
-
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_all_sides_of_an_environment_speak_of_the_same_things(name: str, named: Named, settings_of: SettingsOf) -> None:
+def test_all_sides_of_an_environment_speak_of_the_same_things(
+    name: str, named: Named, settings_from: SettingsFrom
+) -> None:
     """No rule finds a difference between what is made, what is told to the pods and what the edge does."""
-    assert _differences(named(name), settings_of) == []
+    assert _differences(named(name), settings_from) == []
 
 
 def test_each_credential_of_the_job_is_in_the_instructions_for_the_secrets() -> None:
@@ -89,11 +68,7 @@ def _at(kind: str, path: str, value: Any) -> Change:
 
     def apply(manifest: dict[str, Any]) -> None:
         if manifest["kind"] == kind:
-            *way, last = [int(step) if step.isdigit() else step.replace("~", "/") for step in path.split("/")]
-            place: Any = manifest
-            for step in way:
-                place = place[step]
-            place[last] = value
+            set_at(manifest, path, value)
 
     return apply
 
@@ -157,7 +132,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_name_that_only_one_side_knows_is_found(mistake: str, named: Named, settings_of: SettingsOf) -> None:
+def test_a_name_that_only_one_side_knows_is_found(mistake: str, named: Named, settings_from: SettingsFrom) -> None:
     """One manifest that says another name than the others is named, with what it says."""
     change, told = MISTAKES[mistake]
     right = named("prod")
@@ -165,19 +140,19 @@ def test_a_name_that_only_one_side_knows_is_found(mistake: str, named: Named, se
     for manifest in manifests:
         change(manifest)
     wrong = dataclasses.replace(right, manifests=manifests)
-    assert any(told in each for each in _differences(wrong, settings_of))
+    assert any(told in each for each in _differences(wrong, settings_from))
 
 
-def test_another_stream_of_the_edge_is_found(named: Named, settings_of: SettingsOf) -> None:
+def test_another_stream_of_the_edge_is_found(named: Named, settings_from: SettingsFrom) -> None:
     """Fluent Bit that sends elsewhere than the job reads is named."""
     right = named("prod")
     wrong = dataclasses.replace(right, edge={**right.edge, "stream": "cali-dev-logs"})
-    assert _differences(wrong, settings_of) == ["fluent-bit: no stream cali-dev-logs is made"]
+    assert _differences(wrong, settings_from) == ["fluent-bit: no stream cali-dev-logs is made"]
 
 
-def _differences(environment: Environment, settings_of: SettingsOf) -> list[str]:
+def _differences(environment: Environment, settings_from: SettingsFrom) -> list[str]:
     try:
-        clusters = names.clusters(environment, settings_of)
+        clusters = names.clusters(environment, settings_from)
     except KeyError as error:
         return [f"{error} is not made or does not trust it"]
     return [
@@ -194,11 +169,6 @@ def _differences(environment: Environment, settings_of: SettingsOf) -> list[str]
         *names.closed_ports(environment, clusters),
         *names.unscraped_ports(environment, clusters, "metrics"),
     ]
-
-
-def _built(kustomize: str, folder: Path) -> list[dict[str, Any]]:
-    built = subprocess.run([kustomize, "build", str(folder)], capture_output=True, text=True, check=True)  # noqa: S603 - our files
-    return list(yaml.safe_load_all(built.stdout))
 
 
 def _edge(name: str) -> dict[str, str]:
