@@ -67,7 +67,8 @@ deploy-test: deploy-tools ## Run the tests of what is deployed: manifests, image
 
 lock: setup ## Rewrite the lock files for pyproject.toml and requirements/*.in; pins that still fit stay.
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements/dev.txt
-	$(COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/job.txt
+	@cp requirements/dev.txt requirements/job.txt # its pins, so that both have the same; as constraints their markers would bind, too
+	$(COMPILE) pyproject.toml --output-file requirements/job.txt
 	$(COMPILE) --constraint requirements/dev.txt requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	$(COMPILE) requirements/deploy-tools.in --output-file requirements/deploy-tools.txt
 
