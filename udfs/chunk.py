@@ -6,6 +6,7 @@ A chunk is the hour's start in epoch milliseconds (8 bytes, big-endian) followed
 
 import struct
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 HOUR_MS = 3_600_000
 _HEADER = struct.Struct(">q")
@@ -15,6 +16,11 @@ HEADER_SIZE = _HEADER.size
 def hour_of(arrival_time: int) -> int:
     """Return the start of the UTC hour, in epoch milliseconds, of an arrival time in epoch milliseconds."""
     return arrival_time - arrival_time % HOUR_MS
+
+
+def hour_folder(hour: int) -> str:
+    """Return the folder of an hour, given by its start in epoch milliseconds, as `ArrivalHourBucketAssigner` does."""
+    return datetime.fromtimestamp(hour / 1000, UTC).strftime("dt=%Y-%m-%d/hour=%H")
 
 
 def encode_chunk(hour: int, lines: Iterable[bytes]) -> bytes:
