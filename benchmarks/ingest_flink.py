@@ -36,7 +36,7 @@ def batches(env: StreamExecutionEnvironment, settings: Settings) -> None:
 
 def records(env: StreamExecutionEnvironment, settings: Settings) -> None:
     """Build the usual way: a record an element."""
-    folder = str(settings.source.path)
+    (folder,) = settings.source.path or ()
     arrival_ms = int(next(Path(folder).iterdir()).stat().st_mtime * 1000)
     source = FileSource.for_record_stream_format(StreamFormat.text_line_format(), folder).build()
     lines = env.from_source(source, WatermarkStrategy.no_watermarks(), "lines")

@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from udfs.grouping import load_grouping_rules
@@ -69,6 +69,10 @@ def _s3_or_local_path(path: str) -> str:
     return path
 
 
+def _one_or_several(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else given
+
+
 def _index_prefix(prefix: str) -> str:
     if not _INDEX_PREFIX.fullmatch(prefix):
         raise ValueError("an index begins with a-z, 0-9 or '.', and goes on with these, '-' and '_'")
@@ -96,6 +100,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 IncidentUrl = Annotated[str, Field(max_length=400), AfterValidator(_incident_url)]
 S3OrLocalPath = Annotated[str, AfterValidator(_s3_or_local_path)]
+Paths = Annotated[tuple[S3OrLocalPath, ...], Field(min_length=1), BeforeValidator(_one_or_several)]
 IndexPrefix = Annotated[str, Field(max_length=200), AfterValidator(_index_prefix)]
 ReadableFile = Annotated[str, AfterValidator(_readable_file)]
 GroupingFile = Annotated[str, AfterValidator(_grouping_file)]

@@ -35,6 +35,7 @@ from jobs.log_insight.setting_types import (
     IncidentUrl,
     IndexPrefix,
     Name,
+    Paths,
     ReadableFile,
     S3OrLocalPath,
     Seconds,
@@ -149,10 +150,10 @@ class SourceSettings(Section):
     """What the job reads."""
 
     kind: SourceKind = Field(SourceKind.KINESIS, description="Which source to read.", examples=["kinesis"])
-    path: S3OrLocalPath | None = Field(
+    path: Paths | None = Field(
         None,
         validate_default=True,
-        description="Folder or file of the sources `s3` and `file`.",
+        description="Folder or file of the sources `s3` and `file`; several as a JSON list.",
         examples=["s3://cali-archive/logs/dt=2026-11-22/"],
     )
     content: Content = Field(
@@ -168,18 +169,18 @@ class SourceSettings(Section):
 
     @field_validator("path")
     @classmethod
-    def _path_goes_with_the_kind(cls, path: str | None, info: ValidationInfo) -> str | None:
+    def _paths_go_with_the_kind(cls, paths: Paths | None, info: ValidationInfo) -> Paths | None:
         kind = info.data.get("kind")  # None where the kind itself is wrong
         if kind is None or kind is SourceKind.KINESIS:
-            return path
+            return paths
         form, example = (
             ("an s3://", "s3://cali-archive/logs/") if kind is SourceKind.S3 else ("a local", "/var/log/shop/")
         )
-        if path is None:
+        if paths is None:
             raise _misfit(f"not set, and source kind {kind} needs it", example)
-        if path.startswith("s3://") != (kind is SourceKind.S3):
+        if any(path.startswith("s3://") != (kind is SourceKind.S3) for path in paths):
             raise _misfit(f"source kind {kind} needs {form} path", example)
-        return path
+        return paths
 
     @field_validator("content")
     @classmethod

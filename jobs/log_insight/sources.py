@@ -53,8 +53,12 @@ def kinesis_options(settings: Settings) -> dict[str, str]:
 
 def file_source(settings: Settings) -> Source:
     """Return the source that reads the lines below `settings.source.path`, once, in the order of the files' paths."""
-    sources = get_gateway().jvm.dev.cali.connectors.Sources
-    return Source(sources.files(settings.source.path, settings.source.batch_bytes, longest_line(settings)))
+    gateway = get_gateway()
+    paths = gateway.jvm.java.util.ArrayList()
+    for path in settings.source.path or ():
+        paths.add(path)
+    sources = gateway.jvm.dev.cali.connectors.Sources
+    return Source(sources.files(paths, settings.source.batch_bytes, longest_line(settings)))
 
 
 def longest_line(settings: Settings) -> int:

@@ -253,7 +253,7 @@ def _paths(cluster: Cluster) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield what a cluster calls an address, the address, and what it does there."""
     source, store = cluster.settings.source, cluster.settings.store
     if source.kind == "s3":
-        yield "source.path", str(source.path), ("s3:GetObject",)
+        yield from (("source.path", path, ("s3:GetObject",)) for path in source.path or ())
     if store.write_archive:
         yield "store.archive", store.archive, WRITES
         yield "store.receipts", store.receipts, WRITES

@@ -386,7 +386,7 @@ def test_a_replay_ends_and_writes_nothing_that_the_live_job_writes(
     assert not replay.store.write_archive
     assert not replay.notify.enabled
     assert replay.source.path is not None
-    assert replay.source.path.startswith(f"{live.store.archive}/dt=")
+    assert all(path.startswith(f"{live.store.archive}/dt=") for path in replay.source.path)
     dead_letters = live.store.dead_letters.removesuffix("dlq") + number
     assert replay.store.dead_letters == f"{dead_letters}/dlq"
     assert replay.store.index_backlog == f"{dead_letters}/index-backlog"

@@ -203,6 +203,26 @@ def test_a_path_of_s3_or_a_local_one_is_accepted(monkeypatch, variable, path):
     assert load_settings()
 
 
+def test_a_source_may_have_several_paths(monkeypatch):
+    monkeypatch.setenv("CALI_SOURCE__KIND", "s3")
+    monkeypatch.setenv("CALI_SOURCE__PATH", '["s3://bucket/logs/dt=2026-11-22", "s3://bucket/logs/dt=2026-11-23"]')
+    assert load_settings().source.path == ("s3://bucket/logs/dt=2026-11-22", "s3://bucket/logs/dt=2026-11-23")
+
+
+@pytest.mark.parametrize(
+    ("paths", "problem"),
+    [
+        ("[]", "at least 1 item"),
+        ('["s3://bucket/logs", "S3://bucket"]', "'S3://bucket': neither a local path nor s3://"),
+        ('["s3://bucket/logs", "/logs"]', "source kind s3 needs an s3:// path"),
+    ],
+)
+def test_each_of_several_paths_has_to_be_right(monkeypatch, paths, problem):
+    message = refusal(monkeypatch, {"CALI_SOURCE__KIND": "s3", "CALI_SOURCE__PATH": paths})
+    assert message.startswith("CALI_SOURCE__PATH: ")
+    assert problem in message
+
+
 @pytest.mark.parametrize("prefix", ["Replay-", "-replay", "_replay", "+replay", "re play", "re*", "re/play", "a" * 201])
 def test_a_prefix_that_no_index_may_begin_with_is_refused(monkeypatch, prefix):
     message = refusal(monkeypatch, {"CALI_INDEX__PREFIX": prefix})

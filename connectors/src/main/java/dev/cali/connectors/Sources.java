@@ -3,6 +3,7 @@ package dev.cali.connectors;
 import dev.cali.connectors.files.PathOrderSplitAssigner;
 import dev.cali.connectors.files.RecordBatchFormat;
 import dev.cali.connectors.kinesis.KinesisBatchSource;
+import java.util.List;
 import java.util.Map;
 import org.apache.flink.connector.file.src.FileSource;
 import org.apache.flink.core.fs.Path;
@@ -23,14 +24,16 @@ public final class Sources {
     }
 
     /**
-     * Reads the lines of a file, or of all files below a folder, in the order of their paths; gzip is unpacked.
+     * Reads the lines of files, and of all files below folders, in the order of their paths; gzip is unpacked.
      *
-     * @param path anything Flink has a file system for, e.g. {@code s3://bucket/logs/} or a local path
+     * @param paths anything Flink has a file system for, e.g. {@code s3://bucket/logs/} or a local path; none of them
+     *     lies below another one
      * @param batchBytes payload bytes of one element at most, unless a single line is longer
      * @param maxLineBytes a longer line is cut to {@code maxLineBytes + 1} bytes, so that its length still tells
      */
-    public static FileSource<byte[]> files(String path, int batchBytes, int maxLineBytes) {
-        return FileSource.forBulkFileFormat(new RecordBatchFormat(batchBytes, maxLineBytes), new Path(path))
+    public static FileSource<byte[]> files(List<String> paths, int batchBytes, int maxLineBytes) {
+        Path[] roots = paths.stream().map(Path::new).toArray(Path[]::new);
+        return FileSource.forBulkFileFormat(new RecordBatchFormat(batchBytes, maxLineBytes), roots)
                 .setSplitAssigner(PathOrderSplitAssigner::new)
                 .build();
     }
