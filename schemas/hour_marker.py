@@ -12,9 +12,9 @@ class HourMarker(WireModel):
     the marker of an hour with the highest one counts.
 
     A marker may be seen shortly before the last files of its hour. Each sink commits its own files when a checkpoint is
-    complete, in no order; and the barrier of an unaligned checkpoint overtakes chunks on their way to the archive, which
-    are then in the files of the next one, while the marker got through. Hence the sums: a reader who finds fewer lines
-    than `archived` and `dead`, or fewer receipts than `receipts`, is early and looks again, and is not misled.
+    complete, in no order; and the barrier of an unaligned checkpoint may overtake chunks on their way to the archive,
+    which are then in files of the next one, while the marker got through. Hence the sums: a reader who finds fewer
+    lines than `archived` and `dead`, or fewer receipts than `receipts`, is early, looks again and is not misled.
     """
 
     hour: int

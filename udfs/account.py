@@ -1,9 +1,10 @@
 """The account of a frame: what is written of each arrival hour, and the receipt that says so."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from schemas.receipt import Receipt
+from schemas.receipt import Receipt, sequence_order
 from udfs.chunk import encode_chunk, hour_of
 
 #: A chunk's lines at most, bytes; a single longer line is a chunk of its own.
@@ -112,8 +113,10 @@ class HourAccount:
         sequences = {*archived.sequences, *dead.sequences}
         self._records += len(sequences - self._unfinished)
         self._unfinished = {*archived.sequences[-1:], *dead.sequences[-1:]}
+        self._sequences += (*archived.sequences[:1], *archived.sequences[-1:])
+        if dead.sequences:  # in no order: those that died as whole records come first
+            self._sequences += (min(dead.sequences, key=sequence_order), max(dead.sequences, key=sequence_order))
         for column in (archived, dead):
-            self._sequences += (*column.sequences[:1], *column.sequences[-1:])
             self._arrivals += (min(column.arrivals), max(column.arrivals)) if column.arrivals else ()
 
     @property
@@ -121,14 +124,20 @@ class HourAccount:
         """How much waits in full chunks, bytes."""
         return self.archive.full_bytes + self.dead_letters.full_bytes
 
-    def receipt(self, origin: str, rules_version: str) -> Receipt:
-        """Return the receipt of all that was booked."""
+    @property
+    def last_sequence(self) -> str:
+        """The sequence of the last record that was booked, in the order of the frame."""
+        return max(self._sequences, key=sequence_order)
+
+    def receipt(self, origin: str, after: str, rules_version: str) -> Receipt:
+        """Return the receipt of all that was booked; `after` as in `Receipt`."""
         archived, dead = self._severities.total(), self._errors.total()
         return Receipt(
             origin=origin,
             hour=self._hour,
-            first_sequence=min(self._sequences, key=_sequence_order),
-            last_sequence=max(self._sequences, key=_sequence_order),
+            after=after,
+            first_sequence=min(self._sequences, key=sequence_order),
+            last_sequence=self.last_sequence,
             first_arrival=min(self._arrivals),
             last_arrival=max(self._arrivals),
             records=self._records,
@@ -141,6 +150,10 @@ class HourAccount:
         )
 
 
-def _sequence_order(sequence: str) -> tuple[int, str]:
-    """Sort numbers of different length, which sequence numbers and offsets are, without reading them."""
-    return len(sequence), sequence
+def chain(accounts: Iterable[HourAccount], origin: str, after: str, rules_version: str) -> list[Receipt]:
+    """Return the receipts of a frame's hours, in the order of the frame; `after` is the frame's."""
+    receipts = []
+    for account in sorted(accounts, key=lambda each: sequence_order(each.last_sequence)):
+        receipts.append(account.receipt(origin, after, rules_version))
+        after = account.last_sequence
+    return receipts

@@ -4,11 +4,13 @@ The layout is shared with `RecordBatchFrame.java`; `tests/data/frame.golden.bin`
 All numbers are big-endian. Columns come before texts, so that one `struct` call reads a whole column:
 
     magic            4 bytes  "CALF"
-    version          u8       1
+    version          u8       2
     reserved         u8       0
     origin length    u16
+    after length     u16
     records          u32      n
     origin           UTF-8    Kinesis: "stream/shardId-000000000000"; files: the path as it was listed
+    after            ASCII    the sequence up to which the origin was read before; empty where its reading began
     arrival times    n x i64  epoch milliseconds; Kinesis: ApproximateArrivalTimestamp; files: modification time
     sequence lengths n x u16
     payload lengths  n x u32
@@ -22,8 +24,8 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeVar
 
 MAGIC = b"CALF"
-VERSION = 1
-_HEADER = struct.Struct(">4sBBHI")
+VERSION = 2
+_HEADER = struct.Struct(">4sBBHHI")
 
 S = TypeVar("S", str, bytes)
 
@@ -41,9 +43,10 @@ class RawRecord(NamedTuple):
 
 
 class RecordBatch(NamedTuple):
-    """The records of one frame, in the order of the stream."""
+    """The records of one frame, in the order of the stream; `after` as in the layout."""
 
     origin: str
+    after: str
     records: list[RawRecord]
 
 
@@ -55,29 +58,39 @@ class Records(NamedTuple):
     payloads: list[bytes]
 
 
+class Frame(NamedTuple):
+    """A frame whose records are read in blocks, so that not all of them have to be in memory."""
+
+    origin: str
+    after: str
+    blocks: Iterator[Records]
+
+
 def decode_frame(frame: bytes) -> RecordBatch:
     """Read a frame as a whole.
 
     Raises:
         FrameError: as `read_frame`.
     """
-    origin, blocks = read_frame(frame, block=1_024)
-    return RecordBatch(origin, [RawRecord(*row) for records in blocks for row in zip(*records, strict=True)])
+    origin, after, blocks = read_frame(frame, block=1_024)
+    return RecordBatch(origin, after, [RawRecord(*row) for records in blocks for row in zip(*records, strict=True)])
 
 
-def read_frame(frame: bytes, block: int) -> tuple[str, Iterator[Records]]:
-    """Read a frame's origin, and its records in blocks, so that not all of them have to be in memory.
+def read_frame(frame: bytes, block: int) -> Frame:
+    """Read a frame, its records in blocks of so many.
 
     Raises:
-        FrameError: the bytes are not a frame of version 1, or their length is not what its columns say.
+        FrameError: the bytes are not a frame of version 2, or their length is not what its columns say.
     """
     try:
-        magic, version, _, origin_length, count = _HEADER.unpack_from(frame)
+        magic, version, _, origin_length, after_length, count = _HEADER.unpack_from(frame)
         if magic != MAGIC or version != VERSION:
             raise FrameError(f"not a version {VERSION} frame")
         position = _HEADER.size
         origin = frame[position : position + origin_length].decode()
         position += origin_length
+        after = frame[position : position + after_length].decode("ascii")
+        position += after_length
         arrivals = struct.unpack_from(f">{count}q", frame, position)
         position += 8 * count
         sequence_borders = list(accumulate(struct.unpack_from(f">{count}H", frame, position), initial=0))
@@ -90,7 +103,7 @@ def read_frame(frame: bytes, block: int) -> tuple[str, Iterator[Records]]:
         raise FrameError("frame is cut short") from error
     if payload_borders[-1] != len(frame):
         raise FrameError("frame length does not match its columns")
-    return origin, (
+    blocks = (
         Records(
             _slices(sequences, sequence_borders[start : start + block + 1]),
             arrivals[start : start + block],
@@ -98,21 +111,24 @@ def read_frame(frame: bytes, block: int) -> tuple[str, Iterator[Records]]:
         )
         for start in range(0, count, block)
     )
+    return Frame(origin, after, blocks)
 
 
 def _slices(whole: S, borders: list[int]) -> list[S]:
     return [whole[start:end] for start, end in pairwise(borders)]
 
 
-def encode_frame(origin: str, records: Sequence[RawRecord]) -> bytes:
-    """Write a frame, as the Java sources do; for tests, benchmarks and the dead-letter replay."""
+def encode_frame(origin: str, records: Sequence[RawRecord], *, after: str = "") -> bytes:
+    """Write a frame, as the Java sources do; for tests and benchmarks."""
     origin_bytes = origin.encode()
+    after_bytes = after.encode("ascii")
     count = len(records)
     sequences = [record.sequence.encode("ascii") for record in records]
     return b"".join(
         (
-            _HEADER.pack(MAGIC, VERSION, 0, len(origin_bytes), count),
+            _HEADER.pack(MAGIC, VERSION, 0, len(origin_bytes), len(after_bytes), count),
             origin_bytes,
+            after_bytes,
             struct.pack(f">{count}q", *(record.arrival_time for record in records)),
             struct.pack(f">{count}H", *map(len, sequences)),
             struct.pack(f">{count}I", *(len(record.payload) for record in records)),

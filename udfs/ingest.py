@@ -25,7 +25,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.error_group import ServiceSecond
 from schemas.log_entry import ERROR_PATH
 from schemas.receipt import Receipt
-from udfs.account import Ended, HourAccount, nothing
+from udfs.account import Ended, HourAccount, chain, nothing
 from udfs.archived import read_archived
 from udfs.chunk import encode_chunk
 from udfs.combine import Combiner
@@ -140,7 +140,7 @@ class Ingest:
         Raises:
             FrameError: the bytes are no frame, which is a bug of the source.
         """
-        origin, records = read_frame(frame, BLOCK)
+        origin, after, records = read_frame(frame, BLOCK)
         accounts: dict[int, HourAccount] = {}
         combiner = Combiner()
         # What a block allocates is free for the next one, and still in the processor's cache. A frame at once takes
@@ -154,7 +154,7 @@ class Ingest:
                 yield _part(accounts.values(), combiner)
                 combiner = Combiner()
         hours = [account for _, account in sorted(accounts.items())]
-        receipts = [account.receipt(origin, self._rules.version) for account in hours]
+        receipts = chain(hours, origin, after, self._rules.version)
         self._count(len(frame), receipts)
         yield IngestResult(
             archive=[chunk for account in hours for chunk in account.archive.take_all()],

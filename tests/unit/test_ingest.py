@@ -305,6 +305,34 @@ def test_lines_of_different_hours_go_apart_each_with_its_receipt() -> None:
     assert (second.first_arrival, second.last_arrival) == (NOON + HOUR_MS, NOON + 3 * HOUR_MS // 2)
 
 
+def chained(receipts: Iterable[dict[str, Any]]) -> list[tuple[int, str, str]]:
+    return [(receipt["hour"], receipt["after"], receipt["last_sequence"]) for receipt in receipts]
+
+
+def test_receipts_are_chained_by_what_was_read_before_through_the_hours_of_a_frame() -> None:
+    records = [RawRecord(str(index), NOON + index * HOUR_MS // 2, GOOD) for index in range(8, 12)]
+
+    result = result_of(LIVE, encode_frame(ORIGIN, records, after="7"))
+
+    assert chained(lines(result.receipts)) == [(NOON + 4 * HOUR_MS, "7", "9"), (NOON + 5 * HOUR_MS, "9", "11")]
+
+
+def test_the_chain_is_in_the_order_of_the_frame_where_arrival_times_are_not() -> None:
+    records = [RawRecord("8", NOON + 1, GOOD), RawRecord("9", NOON - 1, GOOD)]
+
+    result = result_of(LIVE, encode_frame(ORIGIN, records, after="7"))
+
+    assert chained(lines(result.receipts)) == [(NOON, "7", "8"), (NOON - HOUR_MS, "8", "9")]
+
+
+def test_the_last_record_of_a_frame_is_its_last_sequence_however_it_died() -> None:
+    broken, bad_line = gzip.compress(GOOD)[:-9], b"{"
+
+    (receipt,) = lines(process(GOOD, broken, bad_line, broken).receipts)
+
+    assert (receipt["dead"], receipt["first_sequence"], receipt["last_sequence"]) == (3, "100", "103")
+
+
 def test_a_receipt_accounts_for_every_line() -> None:
     packed = gzip.compress(b"\n".join([record("ERROR", "boom"), b"{", *[GOOD] * 200]))
 
@@ -313,6 +341,7 @@ def test_a_receipt_accounts_for_every_line() -> None:
     assert receipt == {
         "origin": ORIGIN,
         "hour": NOON,
+        "after": "",
         "first_sequence": "100",
         "last_sequence": "103",
         "first_arrival": NOON,

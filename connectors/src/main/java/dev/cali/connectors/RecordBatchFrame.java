@@ -14,19 +14,26 @@ import java.util.List;
 public final class RecordBatchFrame {
 
     private static final byte[] MAGIC = "CALF".getBytes(StandardCharsets.US_ASCII);
-    private static final byte VERSION = 1;
-    private static final int HEADER_BYTES = 12;
+    private static final byte VERSION = 2;
+    private static final int HEADER_BYTES = 14;
     private static final int COLUMN_BYTES = 8 + 2 + 4;
     private static final int MAX_U16 = 0xFFFF;
 
     private final byte[] origin;
+    private final byte[] after;
     private final List<Entry> entries = new ArrayList<>();
     private long sequenceBytes;
     private long payloadBytes;
 
-    /** Starts a frame; {@code origin} is {@code stream/shardId-…} or the path of a file. */
-    public RecordBatchFrame(String origin) {
+    /**
+     * Starts a frame.
+     *
+     * @param origin {@code stream/shardId-…} or the path of a file
+     * @param after the sequence up to which the origin was read before; empty where its reading began
+     */
+    public RecordBatchFrame(String origin, String after) {
         this.origin = origin.getBytes(StandardCharsets.UTF_8);
+        this.after = sequence(after);
         if (this.origin.length > MAX_U16) {
             throw new IllegalArgumentException("the origin of a frame is longer than 65535 bytes");
         }
@@ -34,10 +41,7 @@ public final class RecordBatchFrame {
 
     /** Adds a record; {@code arrivalTime} is epoch milliseconds. The payload is not copied. */
     public void add(String sequence, long arrivalTime, byte[] payload) {
-        if (sequence.length() > MAX_U16) {
-            throw new IllegalArgumentException("the sequence of a record is longer than 65535 bytes");
-        }
-        byte[] ascii = sequence.getBytes(StandardCharsets.US_ASCII);
+        byte[] ascii = sequence(sequence);
         entries.add(new Entry(ascii, arrivalTime, payload));
         sequenceBytes += ascii.length;
         payloadBytes += payload.length;
@@ -58,16 +62,25 @@ public final class RecordBatchFrame {
 
     /** Returns the frame's bytes. */
     public byte[] encode() {
-        long size = HEADER_BYTES + origin.length + (long) COLUMN_BYTES * entries.size() + sequenceBytes + payloadBytes;
+        long columns = (long) COLUMN_BYTES * entries.size();
+        long size = HEADER_BYTES + origin.length + after.length + columns + sequenceBytes + payloadBytes;
         ByteBuffer buffer = ByteBuffer.allocate(Math.toIntExact(size));
-        buffer.put(MAGIC).put(VERSION).put((byte) 0).putShort((short) origin.length).putInt(entries.size());
-        buffer.put(origin);
+        buffer.put(MAGIC).put(VERSION).put((byte) 0);
+        buffer.putShort((short) origin.length).putShort((short) after.length).putInt(entries.size());
+        buffer.put(origin).put(after);
         entries.forEach(entry -> buffer.putLong(entry.arrivalTime));
         entries.forEach(entry -> buffer.putShort((short) entry.sequence.length));
         entries.forEach(entry -> buffer.putInt(entry.payload.length));
         entries.forEach(entry -> buffer.put(entry.sequence));
         entries.forEach(entry -> buffer.put(entry.payload));
         return buffer.array();
+    }
+
+    private static byte[] sequence(String sequence) {
+        if (sequence.length() > MAX_U16) {
+            throw new IllegalArgumentException("the sequence of a record is longer than 65535 bytes");
+        }
+        return sequence.getBytes(StandardCharsets.US_ASCII);
     }
 
     private record Entry(byte[] sequence, long arrivalTime, byte[] payload) {}

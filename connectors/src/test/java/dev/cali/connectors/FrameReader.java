@@ -20,7 +20,7 @@ public final class FrameReader {
     }
 
     /** A decoded frame. */
-    public record Frame(String origin, List<Entry> entries) {
+    public record Frame(String origin, String after, List<Entry> entries) {
 
         public List<String> texts() {
             return entries.stream().map(Entry::text).toList();
@@ -32,10 +32,11 @@ public final class FrameReader {
     public static Frame read(byte[] bytes) {
         ByteBuffer in = ByteBuffer.wrap(bytes);
         assertThat(in.getInt()).isEqualTo(0x43414C46);
-        assertThat(in.getShort()).isEqualTo((short) 0x0100);
+        assertThat(in.getShort()).isEqualTo((short) 0x0200);
         byte[] origin = new byte[in.getShort() & 0xFFFF];
+        byte[] after = new byte[in.getShort() & 0xFFFF];
         int count = in.getInt();
-        in.get(origin);
+        in.get(origin).get(after);
         long[] arrivals = new long[count];
         byte[][] sequences = new byte[count][];
         byte[][] payloads = new byte[count][];
@@ -49,6 +50,7 @@ public final class FrameReader {
         for (int i = 0; i < count; i++) {
             entries.add(new Entry(new String(sequences[i], StandardCharsets.US_ASCII), arrivals[i], payloads[i]));
         }
-        return new Frame(new String(origin, StandardCharsets.UTF_8), entries);
+        return new Frame(
+                new String(origin, StandardCharsets.UTF_8), new String(after, StandardCharsets.US_ASCII), entries);
     }
 }

@@ -14,7 +14,8 @@ class RecordBatchFrameTest {
 
     @Test
     void writesTheGoldenFrameThatPythonReads() throws IOException {
-        RecordBatchFrame frame = new RecordBatchFrame("결제-로그/shardId-000000000007");
+        RecordBatchFrame frame = new RecordBatchFrame(
+                "결제-로그/shardId-000000000007", "49590338271490256608559692538361571095921575989136588897");
         String sequence = "49590338271490256608559692538361571095921575989136588898";
         frame.add(sequence, 1_795_338_000_123L, "{\"a\":1}".getBytes());
         frame.add("0", 0L, new byte[0]);
@@ -25,7 +26,7 @@ class RecordBatchFrameTest {
 
     @Test
     void countsRecordsAndPayloadBytes() {
-        RecordBatchFrame frame = new RecordBatchFrame("s/shard");
+        RecordBatchFrame frame = new RecordBatchFrame("s/shard", "");
         assertThat(frame.isEmpty()).isTrue();
 
         frame.add("1", 0, new byte[3]);
@@ -37,7 +38,7 @@ class RecordBatchFrameTest {
 
     @Test
     void refusesAnOriginThatItsLengthFieldCannotHold() {
-        assertThatThrownBy(() -> new RecordBatchFrame("x".repeat(65_536)))
+        assertThatThrownBy(() -> new RecordBatchFrame("x".repeat(65_536), ""))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("65535");
     }

@@ -46,11 +46,6 @@ final class LineReader {
         return lineOffset;
     }
 
-    /** The offset of the next line. */
-    long offset() {
-        return offset;
-    }
-
     private void readLine() throws IOException {
         do {
             int end = position;

@@ -18,7 +18,8 @@ import org.apache.flink.core.fs.FSDataInputStream;
  * Reads NDJSON files, plain or gzip, as {@code RecordBatch} frames.
  *
  * <p>A frame's origin is the path; a record's sequence is the offset of its line in the unpacked text, its arrival time
- * the file's modification time. Whether a file is gzip is told by its first bytes, not by its name. A checkpoint falls
+ * the file's modification time. A position is that of the last line read, and one line to skip: so the first
+ * frame after a restore can tell what was read before it. Whether a file is gzip is told by its first bytes, not by its name. A checkpoint falls
  * between two frames. One file is read by one reader.
  */
 public final class RecordBatchFormat implements BulkFormat<byte[], FileSourceSplit> {
@@ -43,12 +44,12 @@ public final class RecordBatchFormat implements BulkFormat<byte[], FileSourceSpl
 
     @Override
     public Reader createReader(Configuration config, FileSourceSplit split) throws IOException {
-        return open(split, 0);
+        return open(split, null);
     }
 
     @Override
     public Reader restoreReader(Configuration config, FileSourceSplit split) throws IOException {
-        return open(split, split.getReaderPosition().map(CheckpointedPosition::getOffset).orElse(0L));
+        return open(split, split.getReaderPosition().orElseThrow());
     }
 
     @Override
@@ -61,12 +62,17 @@ public final class RecordBatchFormat implements BulkFormat<byte[], FileSourceSpl
         return PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
     }
 
-    private Reader open(FileSourceSplit split, long offset) throws IOException {
+    private Reader open(FileSourceSplit split, @Nullable CheckpointedPosition position) throws IOException {
         FSDataInputStream file = null;
         try {
             file = split.path().getFileSystem().open(split.path());
+            long offset = position == null ? 0 : position.getOffset();
             InputStream text = textFrom(file, offset);
-            return new Reader(split, text, new LineReader(text, offset, maxLineBytes));
+            Reader reader = new Reader(split, text, new LineReader(text, offset, maxLineBytes));
+            if (position != null) {
+                reader.skipLine();
+            }
+            return reader;
         } catch (IOException error) {
             if (file != null) {
                 file.close();
@@ -104,10 +110,21 @@ public final class RecordBatchFormat implements BulkFormat<byte[], FileSourceSpl
         /** The line that did not fit into the last frame. */
         @Nullable private byte[] pending;
 
+        /** The last sequence of the last frame. */
+        private String after = "";
+
         private Reader(FileSourceSplit split, InputStream text, LineReader lines) {
             this.split = split;
             this.text = text;
             this.lines = lines;
+        }
+
+        /** Leaves out the line that was the last before the checkpoint. */
+        private void skipLine() throws IOException {
+            if (lines.next() == null) {
+                throw new EOFException();
+            }
+            after = Long.toString(lines.lineOffset());
         }
 
         @Nullable
@@ -127,10 +144,12 @@ public final class RecordBatchFormat implements BulkFormat<byte[], FileSourceSpl
 
         @Nullable
         private RecordIterator<byte[]> nextFrame() throws IOException {
-            RecordBatchFrame frame = new RecordBatchFrame(split.path().toString());
+            RecordBatchFrame frame = new RecordBatchFrame(split.path().toString(), after);
             byte[] line = pending == null ? lines.next() : pending;
+            long last = 0;
             while (line != null && fits(frame, line)) {
-                frame.add(Long.toString(lines.lineOffset()), split.fileModificationTime(), line);
+                last = lines.lineOffset();
+                frame.add(Long.toString(last), split.fileModificationTime(), line);
                 line = lines.next();
             }
             pending = line;
@@ -138,7 +157,8 @@ public final class RecordBatchFormat implements BulkFormat<byte[], FileSourceSpl
                 return null;
             }
             SingletonResultIterator<byte[]> batch = new SingletonResultIterator<>();
-            batch.set(frame.encode(), line == null ? lines.offset() : lines.lineOffset(), 0);
+            batch.set(frame.encode(), last, 1);
+            after = Long.toString(last);
             return batch;
         }
 

@@ -19,6 +19,11 @@ sealed interface Position {
     /** The record after one that was emitted. */
     record After(String sequence) implements Position {}
 
+    /** The sequence of the record emitted last, empty where reading begins. */
+    default String sequence() {
+        return "";
+    }
+
     /** Asks for an iterator that starts here. */
     default GetShardIteratorRequest.Builder applyTo(GetShardIteratorRequest.Builder request) {
         if (this instanceof AtTimestamp at) {

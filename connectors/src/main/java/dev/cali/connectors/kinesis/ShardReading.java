@@ -94,7 +94,7 @@ final class ShardReading {
 
     /** Moves up to {@code batchBytes} of payload, at least one record, into a frame; the position moves with it. */
     RecordBatchFrame nextFrame(String stream, int batchBytes) {
-        RecordBatchFrame frame = new RecordBatchFrame(stream + "/" + shardId);
+        RecordBatchFrame frame = new RecordBatchFrame(stream + "/" + shardId, position.sequence());
         while (hasNext()) {
             Record record = records.get(next);
             byte[] payload = record.data().asByteArrayUnsafe();

@@ -172,17 +172,30 @@ class RecordBatchFormatTest {
             List<String> before = texts(frames.subList(0, i + 1));
             CheckpointedPosition position =
                     new CheckpointedPosition(frames.get(i).getOffset(), frames.get(i).getRecordSkipCount());
-            List<String> after = texts(readFrom(file, position, 100, 50));
+            List<RecordAndPosition<byte[]>> rest = readFrom(file, position, 100, 50);
 
-            assertThat(Stream.concat(before.stream(), after.stream())).containsExactlyElementsOf(texts(frames));
+            assertThat(Stream.concat(before.stream(), texts(rest).stream()))
+                    .containsExactlyElementsOf(texts(frames));
+            assertThat(rest.stream().map(RecordAndPosition::getRecord))
+                    .containsExactlyElementsOf(frames.stream()
+                            .skip(i + 1)
+                            .map(RecordAndPosition::getRecord)
+                            .toList());
         }
+    }
+
+    @Test
+    void eachFrameNamesTheLastSequenceOfTheFrameBefore() throws IOException {
+        Path file = write("a.ndjson", "aaaa\nbbbb\ncc\nddddddddddddddd\n\ne\n".getBytes());
+
+        assertThat(readAll(file, 10, 100)).extracting(Frame::after).containsExactly("", "10", "13");
     }
 
     @Test
     void saysSoWhenAFileBecameShorterThanItsCheckpoint() throws IOException {
         Path file = write("a.gz", gzip("one\n"));
 
-        assertThatThrownBy(() -> readFrom(file, new CheckpointedPosition(100, 0), 100, 50))
+        assertThatThrownBy(() -> readFrom(file, new CheckpointedPosition(100, 1), 100, 50))
                 .hasMessageContaining("a.gz")
                 .hasMessageContaining("shorter than when it was read before");
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cali.connectors.FrameReader.Entry;
+import dev.cali.connectors.FrameReader.Frame;
 import dev.cali.connectors.kinesis.ShardSplit.Phase;
 import java.net.ConnectException;
 import java.util.ArrayList;
@@ -55,6 +56,7 @@ class KinesisBatchReaderTest {
 
             assertThat(harness.frames).hasSize(1);
             assertThat(harness.frames.get(0).origin()).isEqualTo("reader/a");
+            assertThat(harness.frames.get(0).after()).isEmpty();
             assertThat(harness.entries()).extracting(Entry::sequence).containsExactly(first, second);
             assertThat(harness.entries()).extracting(Entry::arrivalTime).containsExactly(START, START + 5);
         }
@@ -71,6 +73,27 @@ class KinesisBatchReaderTest {
                     .extracting(frame -> frame.texts())
                     .containsExactly(
                             List.of("1234", "5678", "90"), List.of("long-payload-on-its-own"), List.of("x"));
+        }
+    }
+
+    @Test
+    void eachFrameNamesTheLastSequenceOfTheFrameBeforeAlsoAfterARestore() {
+        kinesis.recordsPerResponse(2);
+        List<String> sequences =
+                IntStream.range(0, 4).mapToObj(i -> kinesis.put("a", "1234567890")).toList();
+        SourceConfig config = config("source.batch.bytes", "10 b");
+        ShardSplit checkpoint;
+        try (ReaderHarness harness = read(config, fromStart("a"))) {
+            harness.pollUntil("three slices of two responses", () -> harness.frames.size() == 3);
+            assertThat(harness.frames)
+                    .extracting(Frame::after)
+                    .containsExactly("", sequences.get(0), sequences.get(1));
+            checkpoint = harness.reader.snapshotState(1).get(0);
+        }
+
+        try (ReaderHarness harness = read(config, checkpoint)) {
+            harness.pollUntil("the last slice", () -> harness.frames.size() == 1);
+            assertThat(harness.frames).extracting(Frame::after).containsExactly(sequences.get(2));
         }
     }
 

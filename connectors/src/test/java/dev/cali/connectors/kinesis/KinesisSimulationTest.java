@@ -35,18 +35,19 @@ class KinesisSimulationTest {
 
     @ParameterizedTest
     @MethodSource("seeds")
-    void everyRecordOnceParentsFirstAndNoneLate(int seed) throws IOException {
+    void everyRecordOnceParentsFirstNoneLateAndFramesChained(int seed) throws IOException {
         try (Simulation simulation = new Simulation(seed)) {
             for (int step = 0; step < STEPS; step++) {
                 simulation.step();
             }
             simulation.drain();
 
-            assertThat(simulation.output.stream().map(Entry::text))
+            assertThat(simulation.output.stream().flatMap(frame -> frame.texts().stream()))
                     .containsExactlyInAnyOrderElementsOf(simulation.written);
             assertThat(simulation.restores).isPositive();
             assertThat(simulation.reshards).isPositive();
             simulation.assertParentsFirst();
+            simulation.assertChained();
         }
     }
 
@@ -59,8 +60,7 @@ class KinesisSimulationTest {
         private final FakeKinesis kinesis;
         private final SourceConfig config;
         private final List<String> written = new ArrayList<>();
-        private final List<Entry> output = new ArrayList<>();
-        private final List<String> outputShards = new ArrayList<>();
+        private final List<Frame> output = new ArrayList<>();
         private final Map<String, List<String>> parents = new HashMap<>();
         private final List<String> open = new ArrayList<>();
         private int shardCount;
@@ -111,7 +111,7 @@ class KinesisSimulationTest {
                 kinesis.pass(10);
                 enumerator.discover();
                 readers.forEach(this::poll);
-                return output.size() >= written.size();
+                return records() >= written.size();
             });
             // What would come twice comes now.
             for (int i = 0; i < 50; i++) {
@@ -121,6 +121,9 @@ class KinesisSimulationTest {
 
         /** All of a parent comes before anything of its children. */
         void assertParentsFirst() {
+            List<String> outputShards = output.stream()
+                    .map(frame -> frame.origin().substring(frame.origin().indexOf('/') + 1))
+                    .toList();
             parents.forEach((child, ofChild) -> {
                 int first = outputShards.indexOf(child);
                 for (String parent : ofChild) {
@@ -128,6 +131,19 @@ class KinesisSimulationTest {
                     assertThat(first < 0 || last < first).as("%s before %s", parent, child).isTrue();
                 }
             });
+        }
+
+        /** Each frame names the last record of its shard that came before it. */
+        void assertChained() {
+            Map<String, String> last = new HashMap<>();
+            for (Frame frame : output) {
+                assertThat(frame.after()).isEqualTo(last.getOrDefault(frame.origin(), ""));
+                last.put(frame.origin(), frame.entries().get(frame.entries().size() - 1).sequence());
+            }
+        }
+
+        private int records() {
+            return output.stream().mapToInt(frame -> frame.entries().size()).sum();
         }
 
         @Override
@@ -188,9 +204,8 @@ class KinesisSimulationTest {
             for (Frame frame : reader.frames) {
                 for (Entry entry : frame.entries()) {
                     assertThat(entry.arrivalTime()).as("%s is late", entry.text()).isGreaterThan(combinedWatermark);
-                    output.add(entry);
-                    outputShards.add(frame.origin().substring(frame.origin().indexOf('/') + 1));
                 }
+                output.add(frame);
             }
             reader.frames.clear();
             // As an operator behind the readers would have it: idle ones do not count.
@@ -230,7 +245,6 @@ class KinesisSimulationTest {
             restores++;
             close();
             output.subList(checkpoint.output, output.size()).clear();
-            outputShards.subList(checkpoint.output, outputShards.size()).clear();
             List<ShardSplit> splits = new ArrayList<>();
             for (byte[] split : checkpoint.splits) {
                 splits.add(new ShardSplitSerializer().deserialize(1, split));
