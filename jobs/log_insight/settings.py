@@ -387,6 +387,20 @@ class StoreSettings(Section):
     )
 
 
+class QualitySettings(Section):
+    """`cali quality`: the checks of archive and dead letters."""
+
+    reports: S3OrLocalPath = Field(
+        "s3://cali-archive/quality", description="Reports and their pages.", examples=["s3://cali-archive/quality"]
+    )
+    volume_days: int = Field(
+        7, ge=1, le=31, description="Days back whose same hour says what volume is usual.", examples=["7"]
+    )
+    volume_factor: float = Field(
+        5.0, gt=1, description="How many times less or more than usual a service may write.", examples=["5"]
+    )
+
+
 class FlinkSettings(Section):
     """The job's own knobs; cluster settings belong to Flink's configuration."""
 
@@ -407,6 +421,16 @@ class FlinkSettings(Section):
     )
 
 
+class ReplaySettings(Section):
+    """`cali replay`."""
+
+    manifest: Name = Field(
+        "/etc/cali/replay/manifest.yaml",
+        description="What kustomize makes of flink-k8s/replay/ENV; the ConfigMap cali-replay has it.",
+        examples=["build/replay.yaml"],
+    )
+
+
 class Settings(BaseSettings):
     """All settings that are not secret."""
 
@@ -423,7 +447,9 @@ class Settings(BaseSettings):
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Slack.")
     index: IndexSettings = Field(default_factory=IndexSettings, description="OpenSearch.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="Where files are written.")
+    quality: QualitySettings = Field(default_factory=QualitySettings, description="Checks of archive and dead letters.")
     flink: FlinkSettings = Field(default_factory=FlinkSettings, description="The job's own knobs.")
+    replay: ReplaySettings = Field(default_factory=ReplaySettings, description="Reading history again.")
 
 
 class Secrets(BaseSettings):
