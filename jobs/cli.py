@@ -22,6 +22,8 @@ VERBS = {
     "knowledge": "jobs.commands.knowledge:app",
     "setup": "jobs.commands.setup:app",
     "index": "jobs.commands.index:app",
+    "quality": "jobs.commands.quality:quality",
+    "replay": "jobs.commands.replay:app",
     "config": "jobs.commands.config:config",
 }
 

@@ -1,5 +1,6 @@
 """Files below an `s3://` URL or a local folder, for commands that read what the job's sinks wrote."""
 
+import mimetypes
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -117,8 +118,9 @@ class S3Folder:
             raise
 
     def write(self, name: str, content: bytes) -> None:
-        """Put an object."""
-        self._s3.put_object(Bucket=self._bucket, Key=self._key(name), Body=content)
+        """Put an object, with the type that its name says, so that a browser shows a page as one."""
+        content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        self._s3.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, ContentType=content_type)
 
     def delete(self, name: str) -> None:
         """Delete an object."""

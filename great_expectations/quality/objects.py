@@ -1,0 +1,108 @@
+"""Read the lines of stored objects as a stream, so that any number of them fits, and say which are not whole."""
+
+import gzip
+import zlib
+from bisect import bisect_right
+from collections.abc import Generator, Iterator
+from typing import IO, NamedTuple
+
+from jobs.commands.objects import Folder, ObjectGoneError
+
+#: Of a chunk at most; what is made of a line takes several times its bytes.
+CHUNK_LINES = 20_000
+CHUNK_BYTES = 24 * 1024 * 1024
+
+#: A line of the archive has a record's bytes and some fields more. What is longer was not written by the job.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+
+_READ_BYTES = 1024 * 1024
+
+
+class ObjectReport(NamedTuple):
+    """What was read of an object, and what is wrong with it as a whole."""
+
+    name: str
+    lines: int
+    damage: str | None
+
+
+class Place(NamedTuple):
+    """From row `row` of a chunk on, lines are of this object, `line` the number of the first of them, from 1."""
+
+    row: int
+    name: str
+    line: int
+
+
+class Chunk(NamedTuple):
+    """Some lines, without their newlines, and where they are from."""
+
+    lines: list[bytes]
+    places: list[Place]
+
+    def where(self, row: int) -> str:
+        """Return `object:line` of a row."""
+        place = self.places[bisect_right(self.places, row, key=lambda each: each.row) - 1]
+        return f"{place.name}:{place.line + row - place.row}"
+
+
+def read_chunks(place: Folder, below: str, reports: list[ObjectReport]) -> Iterator[Chunk]:
+    """Yield the lines of all objects below a folder, and append a report of each object that was read.
+
+    Raises:
+        BotoCoreError, ClientError: S3 failed.
+    """
+    chunk, size = Chunk([], []), 0
+    for name in place.names(below):
+        lines = 0
+        reading = _read_object(place, name)
+        while True:
+            try:
+                block = next(reading)
+            except StopIteration as end:
+                reports.append(ObjectReport(name, lines, end.value))
+                break
+            chunk.places.append(Place(len(chunk.lines), name, lines + 1))
+            chunk.lines.extend(block)
+            lines += len(block)
+            size += sum(map(len, block))
+            if len(chunk.lines) >= CHUNK_LINES or size >= CHUNK_BYTES:
+                yield chunk
+                chunk, size = Chunk([], []), 0
+    if chunk.lines:
+        yield chunk
+
+
+def _read_object(place: Folder, name: str) -> Generator[list[bytes], None, str | None]:
+    """Yield an object's lines; return what is wrong with it, if anything is."""
+    try:
+        stream = place.open(name)
+    except ObjectGoneError:
+        return "gone while the hour was read"
+    with stream:
+        problem = yield from _read_lines(stream)
+    return problem
+
+
+def _read_lines(stream: IO[bytes]) -> Generator[list[bytes], None, str | None]:
+    rest = b""
+    total = 0
+    with gzip.GzipFile(fileobj=stream) as content:
+        while True:
+            try:
+                data = content.read(_READ_BYTES)
+            except EOFError:
+                return f"truncated: the gzip stream has no end, {total} bytes could be read"
+            except (gzip.BadGzipFile, zlib.error) as error:
+                return f"no gzip, or damaged, after {total} bytes: {error}"
+            if not data:
+                break
+            total += len(data)
+            *lines, rest = (rest + data).split(b"\n")
+            if lines:
+                yield lines
+            if len(rest) > MAX_LINE_BYTES:
+                return f"a line of more than {MAX_LINE_BYTES} bytes, after {total} bytes"
+    if rest:
+        return "the last line has no end"
+    return None if total else "empty"

@@ -1,0 +1,111 @@
+"""Validation of tables that come in chunks: each by Great Expectations, and the results added up."""
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+# Before the library is imported, which would send usage events.
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import pandas as pd
+from great_expectations.core import ExpectationValidationResult
+
+import great_expectations as gx
+
+#: Rows that are shown of those that broke an expectation, and so much of what they hold.
+EXAMPLES = 10
+_MAX_SHOWN = 160
+
+
+class EvaluationError(Exception):
+    """An expectation could not be evaluated: a bug in its suite or table."""
+
+
+class TableValidator:
+    """Validates the chunks of one table against a suite, and adds up what came of them."""
+
+    def __init__(self, suite: gx.ExpectationSuite) -> None:
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("table")
+        self._batches = asset.add_batch_definition_whole_dataframe("chunk")
+        self._suite = context.suites.add(suite)
+        self._results: list[ExpectationValidationResult] = []
+
+    def validate(self, table: pd.DataFrame, where: Callable[[int], str]) -> None:
+        """Validate a chunk; `where` names a row for people.
+
+        Raises:
+            EvaluationError: an expectation could not be evaluated.
+        """
+        batch = self._batches.get_batch(batch_parameters={"dataframe": table})
+        outcome = batch.validate(
+            self._suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES}
+        )
+        results = [_located(result, where) for result in outcome.results]
+        self._results = [_add(*pair) for pair in zip(self._results, results, strict=True)] if self._results else results
+
+    @property
+    def results(self) -> list[ExpectationValidationResult]:
+        """One result for each expectation, over all chunks."""
+        return self._results
+
+
+def name_of(result: ExpectationValidationResult) -> str:
+    """Return the name that the suite gave to the result's expectation."""
+    return str(result.expectation_config.meta["name"])
+
+
+def _located(result: ExpectationValidationResult, where: Callable[[int], str]) -> ExpectationValidationResult:
+    """Return a result with the places of unexpected values beside them."""
+    if result.exception_info["raised_exception"]:
+        raise EvaluationError(f"{name_of(result)}: {result.exception_info['exception_message']}")
+    rows = result.result.pop("partial_unexpected_index_list", None) or ()
+    values = result.result["partial_unexpected_list"]
+    result.result["partial_unexpected_list"] = [
+        f"{_text(value)} ({where(row)})" for value, row in zip(values, rows, strict=True)
+    ]
+    return _completed(result)
+
+
+def _add(total: ExpectationValidationResult, part: ExpectationValidationResult) -> ExpectationValidationResult:
+    total.success = total.success and part.success
+    for count in ("element_count", "unexpected_count", "missing_count"):
+        if count in total.result:
+            total.result[count] += part.result[count]
+    shown = total.result["partial_unexpected_list"]
+    shown += part.result["partial_unexpected_list"][: EXAMPLES - len(shown)]
+    return _completed(total)
+
+
+def _completed(result: ExpectationValidationResult) -> ExpectationValidationResult:
+    """Derive from a result's counts and examples what else reports show of them."""
+    outcome: dict[str, Any] = result.result
+    elements, unexpected, missing = (
+        outcome.get(count, 0) for count in ("element_count", "unexpected_count", "missing_count")
+    )
+    shares = {
+        "unexpected_percent": (unexpected, elements - missing),
+        "unexpected_percent_nonmissing": (unexpected, elements - missing),
+        "unexpected_percent_total": (unexpected, elements),
+        "missing_percent": (missing, elements),
+    }
+    for name, (part, whole) in shares.items():
+        if name in outcome:
+            outcome[name] = 100 * part / whole if whole else 0.0
+    outcome["partial_unexpected_counts"] = [
+        {"value": example, "count": 1} for example in outcome["partial_unexpected_list"]
+    ]
+    return result
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(map(_text, value))
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "nothing"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

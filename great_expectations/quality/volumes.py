@@ -1,0 +1,34 @@
+"""How much each service wrote, held against the same hour of the last days."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+#: Fewer earlier days say nothing of what is usual.
+MIN_DAYS = 3
+#: Of a service that usually writes less in an hour, any number is possible.
+MIN_LINES = 100
+
+
+class Volume(NamedTuple):
+    """What a service wrote, and between what it was expected to be."""
+
+    service: str
+    lines: int
+    lowest: float
+    highest: float
+
+
+def compare_volumes(now: Mapping[str, int], past: Sequence[Mapping[str, int]], factor: float) -> list[Volume]:
+    """Return a row for each service that has a past, in order of their names.
+
+    Usual is the median of the days on which it was there; `factor` is how many times less or more is still expected.
+    A service that is silent now has a row, too.
+    """
+    rows = []
+    for service in sorted({service for day in past for service in day}):
+        days = [day[service] for day in past if service in day]
+        usual = median(days)
+        if len(days) >= MIN_DAYS and usual >= MIN_LINES:
+            rows.append(Volume(service, now.get(service, 0), usual / factor, usual * factor))
+    return rows

@@ -1,0 +1,133 @@
+"""An hour of archive, receipts, marker and dead letters in a folder, made of a story by the job's own stages.
+
+Flink is not part of it, so it takes seconds: for checks of what is stored, and to measure them.
+"""
+
+import gzip
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from jobs.log_insight.operator_ids import OperatorId
+from jobs.log_insight.settings import IngestSettings, SourceSettings
+from local.generator.manifest import Manifest
+from local.generator.story import Options, Story
+from schemas.receipt import Receipt
+from udfs.chunk import HEADER_SIZE, HOUR_MS, chunk_lines, hour_folder
+from udfs.fingerprint import load_fingerprint_rules
+from udfs.frame import RawRecord, encode_frame
+from udfs.ingest import Ingest
+from udfs.meters import Meters
+from udfs.redact import Redactor, load_redact_rules
+from udfs.seal import SHARD_SILENCE_MS, Seal, SealMaps
+
+#: The sub-folders, as the local stack names them, and the prefix of the files in each.
+FOLDERS = {
+    "logs": OperatorId.ARCHIVE_SINK,
+    "receipts": OperatorId.RECEIPT_SINK,
+    "dlq": OperatorId.DEAD_LETTER_SINK,
+    "markers": "marker-sink",
+}
+STREAM = "cali-logs"
+
+_FRAME_BYTES = 1024 * 1024
+#: The last record arrives so long before the hour's end, milliseconds.
+_MARGIN_MS = 30_000
+_GZIP_LEVEL = 6
+
+
+class _Sinks:
+    """The files of an hour, a new one of each kind after so many frames, as after a checkpoint."""
+
+    def __init__(self, root: Path, hour: int, frames: int) -> None:
+        self._root = root
+        self._folder = hour_folder(hour)
+        self._frames = frames
+        self._written: dict[str, int] = defaultdict(int)
+
+    def write(self, folder: str, frame: int, chunks: Iterable[bytes]) -> None:
+        """Add chunks to the file of a frame."""
+        name = f"{FOLDERS[folder]}-{frame // self._frames}.ndjson.gz"
+        path = self._root / folder / self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = b"".join(chunk[HEADER_SIZE:] for chunk in chunks)
+        if content:
+            with path.open("ab") as file, gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL) as lines:
+                lines.write(content)
+
+
+class _Shard:
+    """A shard, as a reader of it: frames that say what had been read before."""
+
+    def __init__(self, number: int) -> None:
+        self._origin = f"{STREAM}/shardId-{number:012}"
+        self._after = ""
+        self._records: list[RawRecord] = []
+        self.size = 0
+
+    def put(self, sequence: int, arrival: int, data: bytes) -> None:
+        self._records.append(RawRecord(f"{10**55 + sequence}", arrival, data))
+        self.size += len(data)
+
+    def take(self) -> bytes:
+        """Return what is not in a frame yet as one."""
+        frame = encode_frame(self._origin, self._records, after=self._after)
+        self._after = self._records[-1].sequence
+        self._records, self.size = [], 0
+        return frame
+
+
+def write_hour(
+    root: Path, hour: int, lines: int, *, seed: int = 1, shards: int = 2, frames_in_a_file: int = 3
+) -> Manifest:
+    """Write an hour that begins at `hour`, epoch milliseconds, with about `lines` log lines; return the ledger of it.
+
+    The time-line of the story fills the hour. Sub-folders of `root` are `FOLDERS`.
+    """
+    ingest = _stage()
+    story = Story(Options(seed, lines, (HOUR_MS - _MARGIN_MS) / 1000, hour))
+    manifest = story.manifest()
+    sinks = _Sinks(root, hour, frames_in_a_file)
+    seal = Seal(None, SealMaps({}, {}, {}), SHARD_SILENCE_MS)
+    rng = random.Random(seed)  # noqa: S311 - partition keys
+    readers = [_Shard(number) for number in range(shards)]
+    frame = sequence = 0
+
+    def emit(shard: _Shard) -> None:
+        nonlocal frame
+        for result in ingest.process(shard.take()):
+            sinks.write("logs", frame, result.archive)
+            sinks.write("receipts", frame, result.receipts)
+            sinks.write("dlq", frame, result.dead_letters)
+            for line in (line for chunk in result.receipts for line in chunk_lines(chunk)):
+                seal.apply(Receipt.model_validate_json(line))
+        frame += 1
+
+    for part in story.slices():
+        arrival = hour + round(part.offset_seconds * 1000)
+        for record in part.records:
+            manifest.put(record, arrival)
+            sequence += 1
+            shard = rng.choice(readers)
+            shard.put(sequence, arrival, record.data)
+            if shard.size >= _FRAME_BYTES:
+                emit(shard)
+    for shard in readers:
+        if shard.size:
+            emit(shard)
+    markers = seal.advance(hour + HOUR_MS)
+    sinks.write("markers", 0, [b"\0" * HEADER_SIZE + marker.to_bytes() + b"\n" for marker in markers])
+    return manifest
+
+
+def _stage() -> Ingest:
+    rules = load_fingerprint_rules()
+    return Ingest(
+        SourceSettings(),
+        IngestSettings(),
+        Redactor(load_redact_rules()),
+        rules,
+        meters=Meters(OperatorId.INGEST),
+        clock=lambda: 0.0,
+    )
