@@ -12,6 +12,7 @@ from typing import IO, Self, TypeVar
 
 from local.flink import Flink
 from local.inbox import Inbox
+from local.kubernetes import Kubernetes
 from local.llm import LlmStub
 from local.milvus import Milvus
 from local.moto import Moto
@@ -102,6 +103,7 @@ class Stack:
             configuration=flink_configuration,
             metrics_targets=self._prometheus.targets if watched and Prometheus.is_installed() else None,
         )
+        self._kubernetes = Kubernetes(self.directory, self._flink)
         self._started: set[Part] = set()
         self._locks = {part: threading.Lock() for part in self._all_parts.values()}
         self._lock: IO[str] | None = None
@@ -149,6 +151,12 @@ class Stack:
         _ = self.flink
         return self._running(self._prometheus)
 
+    @property
+    def kubernetes(self) -> Kubernetes:
+        """The stand-in for Kubernetes and the Flink operator; started on first use, after Flink, where its jobs run."""
+        _ = self.flink
+        return self._running(self._kubernetes)
+
     def start(self, parts: Iterable[str] = PARTS) -> None:
         """Start parts in parallel; return when all are healthy.
 
@@ -175,8 +183,12 @@ class Stack:
             part.heal()
 
     def environment(self) -> dict[str, str]:
-        """Return the `CALI_…` variables and credentials with which the job finds the stack, for client and cluster."""
-        return self._environment_of_services() | self._flink.environment()
+        """Return the `CALI_…` variables and credentials with which the job finds the stack, for client and cluster.
+
+        Of Kubernetes, which the job does not need, only once it was started.
+        """
+        kubernetes = self._kubernetes.environment() if self._kubernetes in self._started else {}
+        return self._environment_of_services() | self._flink.environment() | kubernetes
 
     def addresses(self) -> dict[str, str]:
         """Return what a person may open, of the parts that were started: label to address."""
@@ -208,7 +220,7 @@ class Stack:
     @cached_property
     def _all_parts(self) -> dict[str, Part]:
         services: list[Part] = [self._moto, self._opensearch, self._milvus, self._inbox]
-        parts = [*services, self._flink, self._prometheus, self._llm]
+        parts = [*services, self._flink, self._kubernetes, self._prometheus, self._llm]
         return {part.name: part for part in parts}
 
     def _part(self, name: str) -> Part:

@@ -49,9 +49,9 @@ class Deployments:
         settings = client.Configuration()
         try:
             if "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
-                config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+                config.load_incluster_config(client_configuration=settings)
             else:
-                config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+                config.load_kube_config(client_configuration=settings)
         except config.ConfigException as error:
             raise NoClusterError(
                 f"no cluster: {error}; in a pod mount the account's token, elsewhere set KUBECONFIG"
