@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
+from jobs.log_insight.settings import Settings, describe, variable_name
 from local.flink import FINAL_STATES, FlinkError
 from local.part import Part
 from local.paths import ROOT
@@ -34,6 +35,8 @@ MAIN_CONTAINER = "flink-main-container"
 MANIFEST = Path(__file__).with_name("replay.yaml")
 REPLAY_SETTINGS = ROOT / "flink-k8s" / "replay" / "dev" / "replay.env"
 RECONCILE_SECONDS = 0.5
+#: How often the server's thread looks whether it is to end.
+POLL_SECONDS = 0.05
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,251}[a-z0-9])?")
 
 Object = dict[str, Any]
@@ -79,7 +82,11 @@ class Told(NamedTuple):
 
 
 def replay_manifest(settings: Mapping[str, str]) -> str:
-    """Return the manifest of a replay as a deployment hands it out, for a job with these settings (`CALI_…`)."""
+    """Return the manifest of a replay as a deployment hands it out, with these of a job's variables as settings.
+
+    Those of no setting are left out, such as secrets.
+    """
+    known = {variable_name(location) for location, _ in describe(Settings)}
     lines = [line for line in REPLAY_SETTINGS.read_text().splitlines() if line.startswith("CALI_")]
     replay = {name: value for name, _, value in (line.partition("=") for line in lines)}
     deployment = yaml.safe_load(MANIFEST.read_text())
@@ -88,8 +95,7 @@ def replay_manifest(settings: Mapping[str, str]) -> str:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": source["configMapRef"]["name"], "namespace": "cali"},
-        # A variable without two underscores is a secret, or none of the project's.
-        "data": {name: value for name, value in settings.items() if name.startswith("CALI_") and "__" in name} | replay,
+        "data": {name: value for name, value in settings.items() if name in known} | replay,
     }
     return yaml.safe_dump_all([config_map, deployment])
 
@@ -124,7 +130,7 @@ class Kubernetes(Part):
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_text(json.dumps(_kubeconfig(self.url, token)))
         self._server = _Server(self.port, token, Operator(self._jobs, self.data))
-        threading.Thread(target=self._server.serve_forever, name=self.name, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name=self.name, daemon=True).start()
 
     def stop(self) -> None:
         """Close the port. Jobs end with their cluster."""

@@ -47,11 +47,12 @@ class Deployments:
             NoClusterError: there is neither.
         """
         settings = client.Configuration()
+        kubeconfig = os.environ.get("KUBECONFIG")
         try:
-            if "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
+            if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
                 config.load_incluster_config(client_configuration=settings)
             else:
-                config.load_kube_config(client_configuration=settings)
+                config.load_kube_config(kubeconfig, client_configuration=settings)
         except config.ConfigException as error:
             raise NoClusterError(
                 f"no cluster: {error}; in a pod mount the account's token, elsewhere set KUBECONFIG"

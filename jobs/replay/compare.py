@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from jobs.commands.objects import Folder
 from jobs.replay.hours import Hours, hour_name
 from schemas.log_document import document_id
-from schemas.receipt import Receipt
+from schemas.receipt import Receipt, sequence_order
 from udfs.chunk import HOUR_MS, hour_folder
 from udfs.index import IndexTarget, log_index
 
@@ -106,13 +106,13 @@ def total(rows: Sequence[Row]) -> Row:
 
 def received_by(receipts: Iterable[Receipt]) -> Received:
     """Return what the receipts of an hour add up to; one that came twice counts once."""
-    distinct = {(each.origin, each.first_sequence): each for each in receipts}
+    distinct = {(each.origin, each.first_sequence, each.last_sequence): each for each in receipts}
     overlap, origin, read_to = False, "", (0, "")
-    for receipt in sorted(distinct.values(), key=lambda each: (each.origin, _order(each.first_sequence))):
+    for receipt in sorted(distinct.values(), key=lambda each: (each.origin, sequence_order(each.first_sequence))):
         if receipt.origin != origin:
             origin, read_to = receipt.origin, (0, "")
-        overlap |= _order(receipt.first_sequence) <= read_to
-        read_to = max(read_to, _order(receipt.last_sequence))
+        overlap |= sequence_order(receipt.first_sequence) <= read_to
+        read_to = max(read_to, sequence_order(receipt.last_sequence))
     return Received(sum(each.archived for each in distinct.values()), overlap)
 
 
@@ -128,10 +128,6 @@ def _row(start: int, places: Places, documents: int, client: OpenSearch, prefix:
         _not_indexed(places.backlog, start, client, prefix),
         received.overlap,
     )
-
-
-def _order(sequence: str) -> tuple[int, str]:
-    return len(sequence), sequence
 
 
 def _documents(day: Hours, client: OpenSearch, prefix: str) -> dict[int, int]:

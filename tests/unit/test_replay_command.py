@@ -1,0 +1,257 @@
+"""`cali replay` against an API that speaks as Kubernetes does: what it does once, again, and when it gets no answer."""
+
+import json
+import threading
+import time
+
+import pytest
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from jobs.commands import replay
+from local.flink import FlinkError
+from local.kubernetes import RESOURCE, Kubernetes, replay_manifest
+
+HOURS = ("--from", "2026-11-22T09:00Z", "--to", "2026-11-22T11:00Z")
+NAME = "log-insight-replay-7"
+
+
+class Cluster:
+    """Stands in for Flink: a job is in the state that the test says."""
+
+    def __init__(self):
+        self.started = []
+        self.now = "RUNNING"
+        self.refusal = None
+
+    def submit(self, arguments=(), env=None, *, module=""):
+        assert arguments == ()
+        if self.refusal:
+            raise FlinkError(self.refusal)
+        self.started.append((module, env))
+        return f"{len(self.started):032x}"
+
+    def state(self, job_id):
+        assert job_id
+        return self.now
+
+    def root_exception(self, job_id):
+        return f"java.io.IOException: cannot read what {job_id} wants, token=hunter2-Xy9qLm"
+
+    def cancel(self, job_id):
+        assert job_id
+        self.now = "CANCELED"
+
+
+@pytest.fixture
+def flink():
+    return Cluster()
+
+
+@pytest.fixture
+def kubernetes(flink, tmp_path, monkeypatch):
+    """The API, an archive with one of the two hours in it, and a manifest."""
+    monkeypatch.setattr(replay, "POLL_SECONDS", 0.05)
+    hour = tmp_path / "archive" / "dt=2026-11-22" / "hour=10"
+    hour.mkdir(parents=True)
+    (hour / "part-0.ndjson.gz").touch()
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text(replay_manifest({}))
+    monkeypatch.setenv("CALI_REPLAY__MANIFEST", str(manifest))
+    monkeypatch.setenv("CALI_STORE__ARCHIVE", str(tmp_path / "archive"))
+    monkeypatch.setenv("CALI_STORE__DEAD_LETTERS", str(tmp_path / "dlq"))
+    with Kubernetes(tmp_path, flink) as part:
+        monkeypatch.setenv("KUBECONFIG", str(part.kubeconfig))
+        yield part
+
+
+def cali(*arguments):
+    return CliRunner().invoke(app, ["replay", *arguments])
+
+
+def started():
+    ended = cali("start", "--run", "7", *HOURS)
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout)
+
+
+def test_a_run_reads_the_hours_that_are_there_with_its_own_settings(kubernetes, flink, tmp_path):
+    assert kubernetes
+    said = started()
+    assert said["deployment"] == NAME
+    assert said["paths"] == [str(tmp_path / "archive/dt=2026-11-22/hour=10")]
+    assert cali("wait", "--run", "7", "--timeout", "0.01").exit_code == 3
+    ((module, env),) = flink.started
+    assert module == "jobs.log_insight"
+    assert env["CALI_SOURCE__KIND"] == "file"
+    assert json.loads(env["CALI_SOURCE__PATH"]) == said["paths"]
+    assert env["CALI_STORE__DEAD_LETTERS"] == str(tmp_path / "replay-7" / "dlq")
+
+
+def test_the_same_run_again_is_the_one_that_is_there(kubernetes, flink):
+    assert kubernetes
+    assert started()["created"] is True
+    again = cali("start", "--run", "7", *HOURS)
+    assert again.exit_code == 0
+    assert json.loads(again.stdout)["created"] is False
+    assert "is there already, and is the same" in again.stderr
+    cali("wait", "--run", "7", "--timeout", "0.01")
+    assert len(flink.started) == 1
+
+
+def test_another_run_under_the_same_id_is_refused_with_what_differs(kubernetes, tmp_path):
+    assert kubernetes
+    started()
+    (tmp_path / "archive/dt=2026-11-22/hour=09").mkdir()
+    (tmp_path / "archive/dt=2026-11-22/hour=09/part-0.ndjson.gz").touch()
+    other = cali("start", "--run", "7", *HOURS)
+    assert other.exit_code == 1
+    assert f"{NAME} is there and is another run" in other.stderr
+    assert "CALI_SOURCE__PATH" in other.stderr
+
+
+def test_hours_without_any_lines_start_nothing(kubernetes, flink):
+    assert kubernetes
+    ended = cali("start", "--run", "7", "--from", "2026-11-20", "--to", "2026-11-21")
+    assert ended.exit_code == 1
+    assert "has nothing of these hours" in ended.stderr
+    assert flink.started == []
+
+
+def test_a_run_is_waited_for_and_removed_and_both_may_be_repeated(kubernetes, flink):
+    started()
+    threading.Timer(0.3, setattr, (flink, "now", "FINISHED")).start()
+    assert cali("wait", "--run", "7", "--timeout", "1").exit_code == 0
+    assert cali("wait", "--run", "7", "--timeout", "0").exit_code == 0
+    assert [cali("remove", "--run", "7").exit_code for _ in range(2)] == [0, 0]
+    assert deployments(kubernetes) == []
+    assert cali("wait", "--run", "7").exit_code == 1
+
+
+def test_removing_a_run_that_goes_on_ends_its_job(kubernetes, flink):
+    assert kubernetes
+    started()
+    cali("wait", "--run", "7", "--timeout", "0.01")
+    assert cali("remove", "--run", "7").exit_code == 0
+    assert flink.now == "CANCELED"
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("FAILED", "IOException: cannot read"), ("CANCELED", "job CANCELED, SUSPENDED")]
+)
+def test_a_run_that_is_lost_is_no_longer_waited_for_and_the_reason_is_told(kubernetes, flink, state, said):
+    assert kubernetes
+    started()
+    flink.now = state
+    ended = cali("wait", "--run", "7", "--timeout", "1")
+    assert ended.exit_code == 1
+    assert said in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
+def test_a_job_that_does_not_even_start_is_lost(kubernetes, flink):
+    assert kubernetes
+    flink.refusal = "CALI_GATE__ANALYSES_PER_HOUR: '-1': Input should be greater than or equal to 0"
+    started()
+    ended = cali("wait", "--run", "7", "--timeout", "1")
+    assert ended.exit_code == 1
+    assert "CALI_GATE__ANALYSES_PER_HOUR" in ended.stderr
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_an_api_that_is_busy_is_asked_again_while_there_is_time(kubernetes, flink, code):
+    started()
+    flink.now = "FINISHED"
+    kubernetes.fail(code, times=3)
+    assert cali("wait", "--run", "7", "--timeout", "1").exit_code == 0
+    kubernetes.fail(code, times=3)
+    assert cali("remove", "--run", "7").exit_code == 0
+
+
+def test_an_api_that_is_not_there_is_asked_again_while_there_is_time(kubernetes):
+    kubernetes.stop()
+    begun = time.monotonic()
+    ended = cali("wait", "--run", "7", "--timeout", "0.01")
+    assert ended.exit_code == 3
+    assert "Kubernetes does not answer" in ended.stderr
+    assert 0.5 < time.monotonic() - begun < 20
+
+
+def test_a_start_that_gets_no_answer_may_be_tried_again(kubernetes):
+    kubernetes.fail(503, times=1)
+    ended = cali("start", "--run", "7", *HOURS)
+    assert ended.exit_code == 3
+    assert "Kubernetes says 503" in ended.stderr
+
+
+def test_a_wrong_token_is_refused_and_not_repeated(kubernetes):
+    kubeconfig = json.loads(kubernetes.kubeconfig.read_text())
+    kubeconfig["users"][0]["user"]["token"] = "hunter2"
+    kubernetes.kubeconfig.write_text(json.dumps(kubeconfig))
+    ended = cali("wait", "--run", "7")
+    assert ended.exit_code == 1
+    assert "Kubernetes says 401: Unauthorized" in ended.stderr
+    assert "hunter2" not in ended.output
+
+
+def test_without_a_cluster_the_way_to_one_is_told(kubernetes, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(kubernetes.directory / "nothing"))
+    ended = cali("wait", "--run", "7")
+    assert ended.exit_code == 2
+    assert "elsewhere set KUBECONFIG" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("start", "--run", "A B", *HOURS), "'A B': not 1 to 26"),
+        (("start", "--run", "7", "--from", "2026-11-22T09:30Z", "--to", "2026-11-23"), "not the start of an hour"),
+        (("compare", "--run", "7", "--from", "2026-11-22", "--to", "2026-11-22"), "not after"),
+    ],
+)
+def test_a_wrong_option_is_named(arguments, said, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    ended = cali(*arguments)
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+
+
+# --- The stand-in refuses what Kubernetes would refuse
+
+
+def deployments(kubernetes):
+    api = api_of(kubernetes)
+    return api.list_namespaced_custom_object("flink.apache.org", "v1beta1", "cali", "flinkdeployments")["items"]
+
+
+def api_of(kubernetes):
+    settings = client.Configuration()
+    config.load_kube_config(str(kubernetes.kubeconfig), client_configuration=settings)
+    return client.CustomObjectsApi(client.ApiClient(settings))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "status"),
+    [
+        (("metadata", "name"), "Log_Insight", 422),
+        (("spec", "job"), None, 422),
+        (("kind",), "Deployment", 400),
+    ],
+)
+def test_what_is_no_flink_deployment_is_refused(kubernetes, place, value, status):
+    body = {
+        "apiVersion": "flink.apache.org/v1beta1",
+        "kind": "FlinkDeployment",
+        "metadata": {"name": "x"},
+        "spec": {"image": "cali", "flinkVersion": "v2_3", "podTemplate": {}, "job": {"args": []}},
+    }
+    inner = body[place[0]] if len(place) > 1 else body
+    if value is None:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    with pytest.raises(ApiException) as refused:
+        api_of(kubernetes).create_namespaced_custom_object(*RESOURCE.split("/")[2:4], "cali", "flinkdeployments", body)
+    assert refused.value.status == status
