@@ -3,12 +3,8 @@
     python benchmarks/retrieval.py [--uri http://milvus:19530] [--json] [--fit]
 
 Each query goes the way of an incident: redacted, fingerprinted, condensed, searched, scored again. Without `--uri` a
-Milvus Lite server is started for the run. Printed for each split, for the score and for the cosine alone:
-
-    hit@1, hit@3   share of queries with a right document among the first 1, 3
-    MRR            mean reciprocal rank of the first right document
-    found          share of queries whose first document is right and not below the threshold
-    false alarms   share of unrelated queries with a document that is not below the threshold
+Milvus Lite server is started for the run. The figures of `udfs/analyze/evaluate.py` are printed for each split, for the
+score and for the cosine alone.
 
 For the cosine, which has no calibrated threshold, the one is taken that gives as few false alarms as the score has.
 `--fit` prints the logistic curve for `udfs/analyze/score.py`, fitted to the split `fit`; the split `unseen` was written
@@ -24,7 +20,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from pymilvus import MilvusClient
@@ -32,15 +27,15 @@ from pymilvus import MilvusClient
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from jobs.commands.analyze import LogText, incident_of, load_rules  # noqa: E402 - a script is run from anywhere
-from jobs.commands.knowledge import read_documents  # noqa: E402
+from jobs.knowledge import as_incidents, read_documents, read_queries  # noqa: E402 - a script is run from anywhere
 from jobs.log_insight.operator_ids import OperatorId  # noqa: E402
 from jobs.log_insight.settings import AwsSettings, MilvusSettings, Secrets, Settings  # noqa: E402
 from local.milvus import Milvus  # noqa: E402
 from udfs.analyze.embed import load_embedder  # noqa: E402
-from udfs.analyze.retrieve import MilvusRetriever, query_of  # noqa: E402
+from udfs.analyze.evaluate import LabelledQuery, Ranked, figures  # noqa: E402
+from udfs.analyze.retrieve import MilvusRetriever  # noqa: E402
 from udfs.analyze.score import probability, raw_scores  # noqa: E402
-from udfs.analyze.sync import sync  # noqa: E402
+from udfs.analyze.sync import promote, stage  # noqa: E402
 from udfs.analyze.text import MAX_QUERY_WORDS, words  # noqa: E402
 from udfs.meters import Meters  # noqa: E402
 
@@ -48,70 +43,6 @@ KNOWLEDGE = ROOT / "knowledge"
 QUERIES = KNOWLEDGE / "eval" / "queries.ndjson"
 FITTED_RANKS = 3
 BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-
-
-class LabelledQuery(NamedTuple):
-    """A text as a service logged it, and the documents that are right; none for an unrelated one."""
-
-    id: str
-    split: str
-    service: str
-    log_content: str
-    expected: frozenset[str]
-
-
-class Ranked(NamedTuple):
-    """The documents that one scorer found for a query, by falling score."""
-
-    query: LabelledQuery
-    found: tuple[tuple[str, float], ...]
-
-    @property
-    def rank(self) -> int | None:
-        """Place of the first right document, from 1."""
-        places = [place for place, (name, _) in enumerate(self.found, 1) if name in self.query.expected]
-        return places[0] if places else None
-
-    @property
-    def best(self) -> float:
-        """Score of the first document."""
-        return self.found[0][1] if self.found else 0.0
-
-
-class Figures(NamedTuple):
-    """What is printed for one split and scorer."""
-
-    queries: int
-    unrelated: int
-    hit_at_1: float
-    hit_at_3: float
-    mrr: float
-    found: float
-    false_alarms: float
-    threshold: float
-
-
-def load_queries(path: Path) -> list[LabelledQuery]:
-    """Read the labelled queries."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [LabelledQuery(**(line | {"expected": frozenset(line["expected"])})) for line in lines]
-
-
-def figures(ranked: Sequence[Ranked], threshold: float) -> Figures:
-    """Compute the figures of one scorer at a threshold."""
-    related = [entry for entry in ranked if entry.query.expected]
-    unrelated = [entry for entry in ranked if not entry.query.expected]
-    ranks = [entry.rank or 10**6 for entry in related]
-    return Figures(
-        queries=len(related),
-        unrelated=len(unrelated),
-        hit_at_1=_share([rank == 1 for rank in ranks]),
-        hit_at_3=_share([rank <= 3 for rank in ranks]),  # noqa: PLR2004 - as the name says
-        mrr=float(np.mean([1 / rank for rank in ranks])),
-        found=_share([entry.rank == 1 and entry.best >= threshold for entry in related]),
-        false_alarms=_share([entry.best >= threshold for entry in unrelated]),
-        threshold=threshold,
-    )
 
 
 def threshold_for(ranked: Sequence[Ranked], false_alarms: float) -> float:
@@ -149,15 +80,13 @@ def calibration(ranked: Sequence[Ranked]) -> Iterator[tuple[float, float, int, f
 async def measure(uri: str, queries: Sequence[LabelledQuery], collection: str) -> dict[str, list[Ranked]]:
     """Run the queries; return the documents by scorer: `score`, `cosine`, and `raw`, which is the score unmapped."""
     settings = Settings(milvus=MilvusSettings(uri=uri, collection=collection))
-    embedder, rules = load_embedder(), load_rules()
+    embedder = load_embedder()
     result: dict[str, list[Ranked]] = {"score": [], "cosine": [], "raw": []}
     retriever = MilvusRetriever(
         settings.milvus, settings.analyze, Secrets(), embedder, meters=Meters(OperatorId.ANALYZE)
     )
     async with contextlib.aclosing(retriever):
-        for entry in queries:
-            text = LogText(service=entry.service, log_content=entry.log_content)
-            query = query_of(incident_of(text, rules, "benchmark", 1_795_348_800_000))
+        for entry, query in zip(queries, as_incidents(queries, settings), strict=True):
             candidates = await retriever.candidates(query)
             raw = raw_scores(query, words(query.text)[:MAX_QUERY_WORDS], candidates, embedder)
             names = [candidate.prepared.document.id for candidate in candidates]
@@ -176,12 +105,13 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="print slope and midpoint fitted to the split `fit`")
     parser.add_argument("--errors", action="store_true", help="print the queries that went wrong")
     options = parser.parse_args()
-    queries = load_queries(QUERIES)
+    queries = read_queries(str(QUERIES), AwsSettings())
     with contextlib.ExitStack() as stack:
         uri = options.uri or stack.enter_context(Milvus(Path(stack.enter_context(_scratch())))).uri
         collection = "cali_retrieval_benchmark"
         with contextlib.closing(MilvusClient(uri)) as client:
-            sync(client, collection, read_documents(str(KNOWLEDGE), AwsSettings()), load_embedder())
+            staged = stage(client, collection, read_documents(str(KNOWLEDGE), AwsSettings()), load_embedder())
+            promote(client, collection, staged.collection, staged.live)
         result = asyncio.run(measure(uri, queries, collection))
     if options.fit:
         curve = fit([entry for entry in result["raw"] if entry.query.split == "fit"])

@@ -5,32 +5,37 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from pymilvus import MilvusClient
-from pymilvus.exceptions import MilvusException
 from rich.console import Console
 from rich.table import Table
 
-from jobs.commands.objects import folder
+from jobs.knowledge import CheckReport, KnowledgeBase, PromoteReport
+from jobs.knowledge import sync as sync_documents
 from jobs.log_insight.operator_ids import OperatorId
-from jobs.log_insight.settings import AwsSettings, Secrets, Settings, load_secrets, load_settings
+from jobs.log_insight.settings import Secrets, Settings, load_secrets, load_settings
 from udfs.analyze.analyze import make_retriever
-from udfs.analyze.embed import load_embedder
-from udfs.analyze.knowledge import MAX_BYTES, Document, KnowledgeError, is_document, parse_documents
+from udfs.analyze.evaluate import LabelError
+from udfs.analyze.knowledge import KnowledgeError
 from udfs.analyze.retrieve import RetrievalError
 from udfs.analyze.score import Match, Query
-from udfs.analyze.sync import SyncError, SyncReport
-from udfs.analyze.sync import sync as sync_documents
+from udfs.analyze.sync import SyncError
 from udfs.analyze.text import condense
 from udfs.meters import Meters
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-CONNECT_TIMEOUT_SECONDS = 10.0
 EXIT_FAILED = 1
+#: Queries that got worse, in a message for people; the JSON has all.
+TOLD = 10
+
+Source = Annotated[str, typer.Argument(help="Folder or s3:// URL with *.md files.")]
+Queries = Annotated[
+    str | None, typer.Option(help="Labelled queries, a file or s3:// URL; SOURCE/eval/queries.ndjson by default.")
+]
+Unchecked = Annotated[bool, typer.Option("--unchecked", help="Go live without a check, as for a change that is meant.")]
 
 
 @app.callback()
@@ -39,14 +44,13 @@ def knowledge() -> None:
 
 
 @app.command()
-def sync(
-    source: Annotated[str, typer.Argument(help="Folder or s3:// URL with *.md files.")] = "knowledge",
-) -> None:
-    """Bring Milvus in line with the documents: changed ones are written, vanished ones deleted, the rest left alone.
+def sync(source: Source = "knowledge", queries: Queries = None, *, unchecked: Unchecked = False) -> None:
+    """Bring Milvus in line with the documents, unless they are found worse than those that are live.
 
-    It may run as often as you like, also while the job searches. One JSON line says what was done. Exit code 0: Milvus
-    holds exactly these documents; 1: a document is wrong (named with its field) or Milvus does not answer, and nothing
-    is lost; 2: a setting is wrong.
+    It is `stage`, `check` and `promote` in one go, and may run as often as you like, also while the job searches. One
+    JSON line (on a terminal a table) says what was done. Exit code 0: searches find exactly these documents; 1: they
+    do worse on the labelled queries, or there are none, or a document is wrong (named with its field), or Milvus does
+    not answer, and what is live has not changed; 2: a setting is wrong.
 
     Examples:
 
@@ -54,16 +58,74 @@ def sync(
 
       cali knowledge sync s3://acme-runbooks/payments
 
-      CALI_MILVUS__URI=http://milvus:19530 cali knowledge sync ./runbooks
+      CALI_MILVUS__URI=http://milvus:19530 cali knowledge sync ./runbooks --unchecked
     """
     settings, secrets = load_settings(), load_secrets()
-    try:
-        report = sync_folder(source, settings, secrets)
-    except (KnowledgeError, SyncError) as error:
-        _fail(str(error))
-    except (BotoCoreError, ClientError) as error:
-        _fail(f"S3: {error}")
-    typer.echo(json.dumps(report._asdict()))
+    with _told_failures():
+        staged, promoted = sync_documents(source, settings, secrets, queries, unchecked=unchecked)
+    _print_promotion(staged._asdict() | _promote_line(promoted), promoted.check)
+
+
+@app.command()
+def stage(source: Source = "knowledge") -> None:
+    """Fill a collection beside the live one with the documents; no search sees it.
+
+    Documents that are staged already are left alone, and a run that was cut short is completed. `added`, `changed`,
+    `deleted` and `unchanged` count documents, against those that are live. To look at what is staged, search it under
+    its own name, as below. Exit code 0: all is staged; 1: a document is wrong, or Milvus does not answer; 2: a setting
+    is wrong.
+
+    Examples:
+
+      cali knowledge stage s3://acme-runbooks/payments
+
+      CALI_MILVUS__COLLECTION=cali_knowledge_staged cali knowledge search "connection pool"
+    """
+    settings, secrets = load_settings(), load_secrets()
+    with _told_failures(), KnowledgeBase(source, settings, secrets) as base:
+        report = base.stage()
+    _print(report._asdict(), _listed(report._asdict()))
+
+
+@app.command()
+def check(source: Source = "knowledge", queries: Queries = None) -> None:
+    """Run the labelled queries against the staged documents and the live ones, and compare. Nothing is changed.
+
+    Worse is: hit@1, hit@3, MRR or the share found is lower, or that of false alarms higher, by more than 0.02; or a
+    document that queries name is gone, or is not among the first three for any of its queries any more. So delete a
+    document together with its labels. A first knowledge base needs no labelled queries; if it has some, half of them
+    must find a document among the first three. Exit code 0: it may go live; 1: it is worse, as standard error says and
+    the JSON in full, or it is not staged as SOURCE is now, or there are no labelled queries; 2: a setting is wrong.
+
+    Examples:
+
+      cali knowledge check s3://acme-runbooks/payments
+
+      cali knowledge check ./runbooks --queries s3://acme-labels/queries.ndjson | jq '.worse[]'
+    """
+    settings, secrets = load_settings(), load_secrets()
+    with _told_failures(), KnowledgeBase(source, settings, secrets, queries) as base:
+        report = base.check()
+    _print(_check_line(report), _figures(report))
+    _refuse(report)
+
+
+@app.command()
+def promote(source: Source = "knowledge", queries: Queries = None, *, unchecked: Unchecked = False) -> None:
+    """Make the staged documents the live ones, unless a check now speaks against it.
+
+    It checks by itself, so nothing gets between. What was live stays beside it until the next promotion. Exit code 0:
+    they are live; 1: refused, for the reasons that `check` gives, and what is live has not changed; 2: a setting is
+    wrong.
+
+    Examples:
+
+      cali knowledge promote s3://acme-runbooks/payments
+    """
+    settings, secrets = load_settings(), load_secrets()
+    with _told_failures(), KnowledgeBase(source, settings, secrets, queries) as base:
+        report = base.promote(unchecked=unchecked)
+    _print_promotion(_promote_line(report), report.check)
 
 
 @app.command()
@@ -97,48 +159,6 @@ def search(
         typer.echo(json.dumps(_line(match, threshold), ensure_ascii=False))
 
 
-def read_documents(source: str, aws: AwsSettings) -> list[Document]:
-    """Read the documents of a folder or an `s3://` URL.
-
-    Raises:
-        KnowledgeError: one of them is wrong, or there is none.
-    """
-    try:
-        return parse_documents(_files(source, aws))
-    except KnowledgeError as error:
-        raise KnowledgeError(f"{source}: {error}") from None
-
-
-def _files(source: str, aws: AwsSettings) -> Iterator[tuple[str, str]]:
-    documents = folder(source, aws)
-    for name in documents.names(""):
-        if not is_document(name):
-            continue
-        with contextlib.closing(documents.open(name)) as stream:
-            content = stream.read(MAX_BYTES + 1)
-        try:
-            yield name, content.decode()
-        except UnicodeDecodeError:
-            raise KnowledgeError(f"{name}: not UTF-8, or longer than {MAX_BYTES} bytes") from None
-
-
-def sync_folder(source: str, settings: Settings, secrets: Secrets) -> SyncReport:
-    """Bring Milvus in line with the documents of a folder or an `s3://` URL.
-
-    Raises:
-        KnowledgeError: a document is wrong, or there is none.
-        SyncError: Milvus does not answer; nothing is lost.
-    """
-    documents = read_documents(source, settings.aws)
-    token = secrets.milvus_token.get_secret_value() if secrets.milvus_token else ""
-    try:
-        client = MilvusClient(settings.milvus.uri, token=token, timeout=CONNECT_TIMEOUT_SECONDS)
-    except MilvusException as error:
-        raise SyncError(f"Milvus at {settings.milvus.uri}: {error.message}") from None
-    with contextlib.closing(client):
-        return sync_documents(client, settings.milvus.collection, documents, load_embedder())
-
-
 async def _search(query: Query, settings: Settings, secrets: Secrets) -> list[Match]:
     async with contextlib.aclosing(make_retriever(settings, secrets, Meters(OperatorId.ANALYZE))) as retriever:
         return await retriever.search(query)
@@ -157,6 +177,81 @@ def _table(matches: list[Match], threshold: float) -> Table:
             f"{match.score:.0%}", document.kind.value, document.title, document.date, document.url, style=style
         )
     return table
+
+
+@contextlib.contextmanager
+def _told_failures() -> Iterator[None]:
+    try:
+        yield
+    except (KnowledgeError, LabelError, SyncError, RetrievalError) as error:
+        _fail(str(error))
+    except (BotoCoreError, ClientError) as error:
+        _fail(f"S3: {error}")
+
+
+def _promote_line(report: PromoteReport) -> dict[str, Any]:
+    return report._asdict() | {"check": _check_line(report.check) if report.check else None}
+
+
+def _check_line(report: CheckReport) -> dict[str, Any]:
+    line: dict[str, Any] = {"collection": report.collection, "live": report.live, "passed": not report.reasons}
+    if report.verdict is None:
+        return line | {"reasons": [], "figures": None, "worse": [], "lost": [], "buried": [], "unknown": []}
+    verdict = report.verdict._asdict()
+    figures = {name: found._asdict() if (found := verdict.pop(name)) else None for name in ("staged", "live")}
+    return line | verdict | {"figures": figures, "worse": [query._asdict() for query in report.verdict.worse]}
+
+
+def _print(line: dict[str, Any], *tables: Table) -> None:
+    """Write tables on a terminal, one JSON line into a pipe."""
+    if sys.stdout.isatty():
+        Console().print(*tables)
+    else:
+        typer.echo(json.dumps(line))
+
+
+def _print_promotion(line: dict[str, Any], check: CheckReport | None) -> None:
+    report = _listed({name: value for name, value in line.items() if name != "check"})
+    _print(line, report, *([_figures(check)] if check else []))
+    if check:
+        _refuse(check)
+
+
+def _listed(values: dict[str, Any]) -> Table:
+    table = Table(show_header=False)
+    for name, value in values.items():
+        table.add_row(name, "-" if value is None else str(value))
+    return table
+
+
+def _figures(report: CheckReport) -> Table:
+    verdict = report.verdict
+    table = Table("", f"live: {report.live or '-'}", f"staged: {report.collection}")
+    for label, name in (
+        ("queries", "queries"),
+        ("unrelated queries", "unrelated"),
+        ("hit@1", "hit_at_1"),
+        ("hit@3", "hit_at_3"),
+        ("MRR", "mrr"),
+        ("found", "found"),
+        ("false alarms", "false_alarms"),
+    ):
+        shelves = (verdict.live, verdict.staged) if verdict else (None, None)
+        values = [getattr(shelf, name) if shelf else None for shelf in shelves]
+        table.add_row(label, *("-" if value is None else f"{value:.3g}" for value in values))
+    return table
+
+
+def _refuse(report: CheckReport) -> None:
+    """Exit with 1 if a check found reasons, and name them and the queries that got worse."""
+    if not report.reasons:
+        return
+    lines = ["not to go live:", *report.reasons]
+    worse = [query.query for query in report.verdict.worse] if report.verdict else []
+    if worse:
+        more = f" and {len(worse) - TOLD} more" if len(worse) > TOLD else ""
+        lines.append(f"queries that got worse: {', '.join(worse[:TOLD])}{more}")
+    _fail("\n  ".join(lines))
 
 
 def _fail(message: str) -> NoReturn:

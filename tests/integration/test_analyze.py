@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from jobs.commands.analyze import LogText, incident_of, load_rules
 from jobs.commands.analyze import analyze as analyze_command
-from jobs.commands.knowledge import read_documents
+from jobs.knowledge import read_documents
 from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import AnalyzeSettings, AwsSettings, Language, Secrets
 from local.llm import LlmStub
@@ -31,7 +31,7 @@ from udfs.analyze.knowledge import Document
 from udfs.analyze.llm import BREAKER_COOL_DOWN_SECONDS, BREAKER_FAILURES, LlmAnalyst
 from udfs.analyze.retrieve import RetrievalError
 from udfs.analyze.score import Match, Query
-from udfs.analyze.sync import sync
+from udfs.analyze.sync import promote, stage
 from udfs.meters import Meters
 
 ROOT = Path(__file__).parents[2]
@@ -326,7 +326,8 @@ def test_cali_analyze_answers_each_line_and_names_the_ones_that_it_cannot_read(
 ) -> None:
     alias = "cali_analyze_test"
     client = MilvusClient(stack.milvus.uri)
-    sync(client, alias, read_documents(str(ROOT / "knowledge"), AwsSettings()), load_embedder())
+    staged = stage(client, alias, read_documents(str(ROOT / "knowledge"), AwsSettings()), load_embedder())
+    promote(client, alias, staged.collection, staged.live)
     client.close()
     monkeypatch.setenv("CALI_MILVUS__URI", stack.milvus.uri)
     monkeypatch.setenv("CALI_MILVUS__COLLECTION", alias)

@@ -19,14 +19,14 @@ from pyflink.fn_execution.metrics.process.metric_impl import GenericMetricGroup
 from pymilvus import MilvusClient
 
 from jobs.commands.analyze import LogText, incident_of, load_rules
-from jobs.commands.knowledge import read_documents
+from jobs.knowledge import read_documents
 from jobs.log_insight.settings import AnalyzeSettings, AwsSettings, MilvusSettings, Settings
 from local.llm import LlmStub
 from local.milvus import Milvus
 from local.ports import free_port
 from schemas.analysis import Analysis, AnalysisRequest, AnalysisStatus
 from udfs.analyze.embed import load_embedder
-from udfs.analyze.sync import sync
+from udfs.analyze.sync import promote, stage
 from udfs.operators.analyze import AnalyzeFailedError, AnalyzeFunction, flink_timeout
 from udfs.operators.type_info import keyed
 
@@ -40,7 +40,8 @@ UNKNOWN = "thumbnail of a cat is too cute"
 def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Milvus]:
     with Milvus(tmp_path_factory.mktemp("milvus")) as started:
         client = MilvusClient(started.uri)
-        sync(client, "operator", read_documents(str(KNOWLEDGE), AwsSettings()), load_embedder())
+        staged = stage(client, "operator", read_documents(str(KNOWLEDGE), AwsSettings()), load_embedder())
+        promote(client, "operator", staged.collection, staged.live)
         client.close()
         yield started
 

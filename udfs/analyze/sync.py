@@ -1,12 +1,23 @@
-"""The knowledge base in Milvus: an alias over a collection, brought in line with the documents.
+"""The knowledge base in Milvus: an alias over a collection, and another collection staged beside it.
 
-The collection's name ends in a hash of its definition and of the embedding. Where that is as before, only what changed
-is written. Where it is not, a new collection is filled beside the old one and the alias is moved: searches never
-meet vectors of two kinds, or none.
+The name of a collection ends in a hash of all that it holds: its definition, the embedding, every passage. So documents
+that were staged before are found again and nothing is written, what was cut short is completed, and a collection that
+is not as its name says is never taken for whole.
+
+Three aliases, so three collections at most:
+
+    NAME          live: what the job searches
+    NAME_staged   what was staged last
+    NAME_before   what was live before; a search that began as the alias moved still finds it. To go back to it, sync
+                  the documents of then: they are staged already
+
+Milvus works out the alias anew in every search (pymilvus keeps nothing), and moves it in one step: a job that searches
+meets the old collection or the new one, never none.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from itertools import islice
 from typing import Any, NamedTuple
@@ -25,7 +36,7 @@ MAX_ROWS = 16_384
 
 
 class SyncError(Exception):
-    """The knowledge base cannot be brought in line."""
+    """Documents cannot be staged or promoted. Nothing that is live has changed."""
 
 
 class Row(NamedTuple):
@@ -45,14 +56,24 @@ class Plan(NamedTuple):
     delete: tuple[str, ...]
 
 
-class SyncReport(NamedTuple):
-    """What a sync did, in documents. `collection` is the one behind the alias now."""
+class StageReport(NamedTuple):
+    """What was staged: `written` rows, and how the documents differ from those that are live, in documents."""
 
     collection: str
+    live: str | None
+    written: int
     added: int
     changed: int
     deleted: int
     unchanged: int
+
+
+class Live(NamedTuple):
+    """What is live: the collection, the ids of its documents, and whether it is whole and of this release."""
+
+    collection: str
+    documents: frozenset[str]
+    is_whole: bool
 
 
 def rows_of(document: Document) -> tuple[Row, ...]:
@@ -73,29 +94,106 @@ def plan(present: Mapping[str, str], wanted: Sequence[Row]) -> Plan:
     )
 
 
-def sync(client: MilvusClient, alias: str, documents: Sequence[Document], embedder: Embedder) -> SyncReport:
-    """Make the collection behind `alias` hold exactly `documents`, searchable when this returns.
+def stage(client: MilvusClient, alias: str, documents: Sequence[Document], embedder: Embedder) -> StageReport:
+    """Fill a collection beside the live one with exactly `documents`, searchable when this returns.
 
-    A second run with the same documents writes nothing. A run that was cut short is completed by the next one.
+    A second run with the same documents writes nothing. A run that was cut short is completed by the next one. What
+    somebody else staged before is dropped.
 
     Raises:
         SyncError: Milvus does not answer or refuses, or there are too many documents.
     """
-    definition = _definition()
-    collection = f"{alias}_{stable_hash(json.dumps(definition, sort_keys=True), EMBEDDING)}"
-    wanted = [row for document in documents for row in rows_of(document)]
+    wanted = _wanted(documents)
     if len(wanted) > MAX_ROWS:
         raise SyncError(f"{len(documents)} documents have {len(wanted)} passages, more than {MAX_ROWS}")
-    try:
+    revisions = _revisions(wanted)
+    collection = _name(alias, revisions)
+    with _explained():
+        live = _target(client, alias)
+        live_rows = _present(client, live) if live else {}
+        _make_room(client, alias, collection, live)
         if not client.has_collection(collection):
-            _create(client, collection, definition)
-        client.load_collection(collection)
-        present = _present(client, collection)
-        _write(client, collection, plan(present, wanted), embedder)
+            _create(client, collection)
+        if collection != live:
+            _point(client, _staged_alias(alias), collection)
+        change = plan(_present(client, collection), wanted)
+        _write(client, collection, change, embedder)
+        # A read that waits for every write also makes the searches that follow see them.
+        if _present(client, collection) != revisions:
+            raise SyncError(f"{collection} does not hold what was written: somebody else writes to it, stage again")
+    return _report(collection, live, len(change.upsert), live_rows, wanted)
+
+
+def find_staged(client: MilvusClient, alias: str, documents: Sequence[Document]) -> str:
+    """Return the collection that holds exactly `documents`, staged or live already.
+
+    Raises:
+        SyncError: they were not staged, or not to the end; or Milvus does not answer.
+    """
+    revisions = _revisions(_wanted(documents))
+    collection = _name(alias, revisions)
+    with _explained():
+        staged = _target(client, _staged_alias(alias))
+        if collection not in (staged, _target(client, alias)):
+            other = f"{staged} is: they have changed since, or somebody staged others" if staged else "nothing is"
+            raise SyncError(f"these documents are not staged, {other}; run `cali knowledge stage`")
+        if _present(client, collection) != revisions:
+            raise SyncError(f"{collection} is staged in part only; run `cali knowledge stage`")
+    return collection
+
+
+def find_live(client: MilvusClient, alias: str) -> Live | None:
+    """Return what is live, None where nothing is.
+
+    Raises:
+        SyncError: Milvus does not answer.
+    """
+    with _explained():
+        collection = _target(client, alias)
+        if collection is None:
+            return None
+        rows = _present(client, collection)
+    return Live(collection, frozenset(map(_document_of, rows)), _name(alias, rows) == collection)
+
+
+def promote(client: MilvusClient, alias: str, collection: str, live: str | None) -> None:
+    """Make a staged collection the live one, in place of `live`, which stays as the one before.
+
+    What was cut short is completed by the next promotion.
+
+    Raises:
+        SyncError: another collection than `live` is live now, or Milvus does not answer.
+    """
+    with _explained():
+        now = _target(client, alias)
+        if now != live:
+            raise SyncError(f"{now} became live meanwhile, instead of {live}: promote again")
+        if live == collection:
+            return
+        if live:
+            before = _before_alias(alias)
+            _discard(client, alias, before, keep=(collection, live))
+            _point(client, before, live)
         _point(client, alias, collection)
-    except MilvusException as error:
-        raise SyncError(f"Milvus: {error.message}") from error
-    return _report(collection, present, wanted)
+
+
+def _make_room(client: MilvusClient, alias: str, collection: str, live: str | None) -> None:
+    before = _target(client, _before_alias(alias))
+    _discard(client, alias, _staged_alias(alias), keep=(collection, live, before))
+
+
+def _discard(client: MilvusClient, alias: str, handle: str, keep: Sequence[str | None]) -> None:
+    """Drop the collection behind one of the aliases of `alias`, unless it is to be kept.
+
+    Milvus drops no collection that an alias points to. A process that is killed between the two calls leaves one that
+    nothing points to; it is used again by whoever stages the same documents.
+    """
+    collection = _target(client, handle)
+    if collection is None or collection in keep:
+        return
+    client.drop_alias(handle)
+    if collection.startswith(f"{alias}_"):
+        client.drop_collection(collection)
 
 
 def _write(client: MilvusClient, collection: str, change: Plan, embedder: Embedder) -> None:
@@ -119,10 +217,11 @@ def _write(client: MilvusClient, collection: str, change: Plan, embedder: Embedd
         client.delete(collection, ids=list(ids))
     if change.upsert or change.delete:
         client.flush(collection)
-        client.load_collection(collection)
 
 
 def _present(client: MilvusClient, collection: str) -> dict[str, str]:
+    """Return the revision of each row; the collection is loaded afterwards."""
+    client.load_collection(collection)
     rows = client.query(
         collection, filter='id != ""', output_fields=["id", "revision"], limit=MAX_ROWS, consistency_level="Strong"
     )
@@ -131,14 +230,10 @@ def _present(client: MilvusClient, collection: str) -> dict[str, str]:
 
 def _point(client: MilvusClient, alias: str, collection: str) -> None:
     before = _target(client, alias)
-    if before == collection:
-        return
     if before is None:
         client.create_alias(collection_name=collection, alias=alias)
-        return
-    client.alter_alias(collection_name=collection, alias=alias)
-    if before.startswith(f"{alias}_"):
-        client.drop_collection(before)
+    elif before != collection:
+        client.alter_alias(collection_name=collection, alias=alias)
 
 
 def _target(client: MilvusClient, alias: str) -> str | None:
@@ -152,7 +247,8 @@ def _target(client: MilvusClient, alias: str) -> str | None:
     return target
 
 
-def _create(client: MilvusClient, collection: str, definition: Mapping[str, Any]) -> None:
+def _create(client: MilvusClient, collection: str) -> None:
+    definition = _definition()
     schema = MilvusClient.create_schema(description=definition["description"])
     for field in definition["fields"]:
         sizes = {name: field[name] for name in ("max_length", "dim") if name in field}
@@ -169,13 +265,50 @@ def _definition() -> Mapping[str, Any]:
     return definition
 
 
-def _report(collection: str, present: Mapping[str, str], wanted: Sequence[Row]) -> SyncReport:
-    change = plan(present, wanted)
-    before = {row_id.partition("#")[0] for row_id in present}
+def _name(alias: str, revisions: Mapping[str, str]) -> str:
+    definition = json.dumps(_definition(), sort_keys=True)
+    return f"{alias}_{stable_hash(definition, EMBEDDING, json.dumps(revisions, sort_keys=True))}"
+
+
+def _staged_alias(alias: str) -> str:
+    return f"{alias}_staged"
+
+
+def _before_alias(alias: str) -> str:
+    return f"{alias}_before"
+
+
+def _wanted(documents: Sequence[Document]) -> list[Row]:
+    return [row for document in documents for row in rows_of(document)]
+
+
+def _revisions(rows: Sequence[Row]) -> dict[str, str]:
+    return {row.id: row.revision for row in rows}
+
+
+def _document_of(row_id: str) -> str:
+    return row_id.partition("#")[0]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except MilvusException as error:
+        raise SyncError(f"Milvus: {error.message}") from error
+
+
+def _report(
+    collection: str, live: str | None, written: int, live_rows: Mapping[str, str], wanted: Sequence[Row]
+) -> StageReport:
+    change = plan(live_rows, wanted)
+    before = set(map(_document_of, live_rows))
     after = {row.document_id for row in wanted}
-    touched = {row.document_id for row in change.upsert} | {row_id.partition("#")[0] for row_id in change.delete}
-    return SyncReport(
+    touched = {row.document_id for row in change.upsert} | set(map(_document_of, change.delete))
+    return StageReport(
         collection=collection,
+        live=live,
+        written=written,
         added=len(after - before),
         changed=len(after & before & touched),
         deleted=len(before - after),
