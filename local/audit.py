@@ -89,6 +89,10 @@ class Stores:
         """Yield every receipt."""
         return _lines(folder(self._settings.store.receipts, self._settings.aws))
 
+    def markers(self) -> Iterator[dict[str, Any]]:
+        """Yield every revision of every hour's marker."""
+        return _lines(folder(self._settings.store.markers, self._settings.aws))
+
     def indexed_ids(self) -> Counter[str]:
         """Count the documents of every record id in the log indices."""
         return Counter(document["id"] for document in self.log_documents(["id"]))

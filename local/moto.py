@@ -93,6 +93,7 @@ class Moto(SingleProcessPart):
             "CALI_SOURCE__KINESIS__INITIAL_POSITION": "TRIM_HORIZON",
             "CALI_STORE__ARCHIVE": f"s3://{archive}/logs",
             "CALI_STORE__RECEIPTS": f"s3://{archive}/receipts",
+            "CALI_STORE__MARKERS": f"s3://{archive}/markers",
             "CALI_STORE__DEAD_LETTERS": f"s3://{dead_letters}/dlq",
             "CALI_STORE__INDEX_BACKLOG": f"s3://{archive}/index-backlog",
         }

@@ -35,6 +35,7 @@ class Run:
             "CALI_SOURCE__KINESIS__STREAM": name,
             "CALI_STORE__ARCHIVE": f"s3://cali-archive/{name}/logs",
             "CALI_STORE__RECEIPTS": f"s3://cali-archive/{name}/receipts",
+            "CALI_STORE__MARKERS": f"s3://cali-archive/{name}/markers",
             "CALI_STORE__INDEX_BACKLOG": f"s3://cali-archive/{name}/index-backlog",
             "CALI_STORE__DEAD_LETTERS": f"s3://cali-dlq/{name}/dlq",
             "CALI_INDEX__PREFIX": f"{name}-",

@@ -143,6 +143,12 @@ ARRIVAL_LAG = _histogram(
 INGEST_SECONDS = _histogram(
     "cali_ingest_seconds", "From decoding one batch to handing its results on.", _WORK, _at(OperatorId.INGEST)
 )
+HOUR_MARKERS = _counter(
+    "cali_hour_markers_total",
+    "Markers of arrival hours that are over: the first of an hour, revised for a late receipt, or missed by a receipt"
+    " that came when its hour was no longer remembered.",
+    _at(OperatorId.SEAL, event=("marked", "revised", "missed")),
+)
 CACHE_REQUESTS = _counter(
     "cali_cache_requests_total",
     "Look-ups in a cache by result: fingerprints of known errors, prepared documents of the knowledge base.",

@@ -366,13 +366,18 @@ class IndexSettings(Section):
 
 
 class StoreSettings(Section):
-    """Where archive, receipts, dead letters and backlog are written. `s3://…` or a local path."""
+    """Where archive, receipts, markers, dead letters and backlog are written. `s3://…` or a local path."""
 
     archive: S3OrLocalPath = Field(
         "s3://cali-archive/logs", description="Archive lines.", examples=["s3://cali-archive/logs"]
     )
     receipts: S3OrLocalPath = Field(
         "s3://cali-archive/receipts", description="Receipts of batches.", examples=["s3://cali-archive/receipts"]
+    )
+    markers: S3OrLocalPath = Field(
+        "s3://cali-archive/markers",
+        description="Markers of arrival hours that are over.",
+        examples=["s3://cali-archive/markers"],
     )
     dead_letters: S3OrLocalPath = Field(
         "s3://cali-dlq/dlq", description="Dead letters.", examples=["s3://cali-dlq/dlq"]
@@ -383,7 +388,9 @@ class StoreSettings(Section):
         examples=["s3://cali-archive/index-backlog"],
     )
     write_archive: bool = Field(
-        True, description="Whether archive and receipts are written; a replay turns it off.", examples=["false"]
+        True,
+        description="Whether archive, receipts and markers are written; a replay turns it off.",
+        examples=["false"],
     )
 
 

@@ -1,5 +1,8 @@
 """What PyFlink's stream API does not offer: uids for its hidden operators, side outputs without a round trip."""
 
+from collections.abc import Callable
+from typing import Any
+
 from py4j.java_gateway import JavaObject
 from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream, OutputTag, StreamExecutionEnvironment
@@ -26,16 +29,17 @@ def side_output(stream: DataStream, tag: OutputTag) -> DataStream:
 
 
 def stream_graph(env: StreamExecutionEnvironment, job_name: str) -> JavaObject:
-    """Return the job as it is submitted; operators of the alert path end a bundle with each element.
+    """Return the job as it is submitted; operators of the alert path, and `seal`, end a bundle with each element.
 
     They have event timers, and PyFlink 2.3 loses some: a watermark that comes while a bundle is under way waits for its
     end, and a checkpoint ends the bundle. So the timers of that watermark fire between the end of the bundle and the
     checkpoint, which has neither them nor what they do. A job that is restored from it never tells of their incidents.
-    No watermark waits where no bundle is ever under way. Elements are few here: groups of a second, not records.
+    No watermark waits where no bundle is ever under way. Elements are few here: groups of a second or the receipts of
+    batches, not records.
     """
     graph = env._generate_stream_graph(clear_transformations=True, job_name=job_name)  # noqa: SLF001 - no public way
     for node in graph.getStreamNodes().toArray():
-        if node.getSlotSharingGroup() == SlotGroup.ALERT.value:
+        if node.getSlotSharingGroup() == SlotGroup.ALERT.value or node.getTransformationUID() == OperatorId.SEAL.value:
             _set_option(node.getOperatorFactory().getOperator(), BUNDLE_SIZE, "1")
     return graph
 
@@ -48,9 +52,11 @@ def _set_option(operator: JavaObject, name: str, value: str) -> None:
     field.set(operator, configuration)
 
 
-def keyed_by(stream: DataStream, operator: OperatorId, group: SlotGroup) -> KeyedStream:
-    """Partition `KEYED` rows by their key; `operator` names the hidden operator that PyFlink puts in front."""
-    keyed = stream.key_by(key_of, key_type=Types.STRING())
+def keyed_by(
+    stream: DataStream, operator: OperatorId, group: SlotGroup, key: Callable[[Any], str] = key_of
+) -> KeyedStream:
+    """Partition elements, mostly `KEYED` rows; `operator` names the hidden operator that PyFlink puts in front."""
+    keyed = stream.key_by(key, key_type=Types.STRING())
     partition = keyed._j_data_stream.getTransformation()  # noqa: SLF001 - the hidden map has no public handle
     hidden = partition.getInputs().get(0)
     hidden.setUid(operator.value)

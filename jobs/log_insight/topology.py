@@ -14,6 +14,7 @@ from udfs.operators.gate import ANALYSIS_REQUESTS, GateFunction
 from udfs.operators.index import INDEX_BACKLOG, INDEX_DEAD_LETTERS, IndexTarget
 from udfs.operators.ingest import ARCHIVE, DEAD_LETTERS, RECEIPTS, IngestFunction
 from udfs.operators.notify import INCIDENT_DOCUMENTS, NotifyFunction
+from udfs.operators.seal import SealFunction, all_hours
 from udfs.operators.track import TrackFunction
 from udfs.operators.type_info import BYTES, KEYED
 
@@ -34,7 +35,9 @@ def build(env: StreamExecutionEnvironment, settings: Settings) -> None:
     incidents_outcome = indexed(incidents, IndexTarget.INCIDENTS, settings)
     if store.write_archive:
         write(archive, store.archive, OperatorId.ARCHIVE_SINK)
-        write(side_output(ingested, RECEIPTS), store.receipts, OperatorId.RECEIPT_SINK)
+        receipts = side_output(ingested, RECEIPTS)
+        write(receipts, store.receipts, OperatorId.RECEIPT_SINK)
+        write(seal(receipts, settings), store.markers, OperatorId.MARKER_SINK)
     write(
         side_output(ingested, DEAD_LETTERS).union(
             side_output(logs_outcome, INDEX_DEAD_LETTERS), side_output(incidents_outcome, INDEX_DEAD_LETTERS)
@@ -55,6 +58,12 @@ def read(env: StreamExecutionEnvironment, settings: Settings) -> DataStream:
     watermarks = WatermarkStrategy.no_watermarks()  # those of the source itself get through
     frames = env.from_source(record_source(settings), watermarks, OperatorId.SOURCE.value, type_info=BYTES)
     return named(frames, OperatorId.SOURCE, SlotGroup.INGEST)
+
+
+def seal(receipts: DataStream, settings: Settings) -> DataStream:
+    """Add what says which arrival hours are over, all in one place."""
+    hours = keyed_by(receipts, OperatorId.SEAL_KEY, SlotGroup.INGEST, all_hours)
+    return named(hours.process(SealFunction(settings), BYTES), OperatorId.SEAL, SlotGroup.INGEST).set_parallelism(1)
 
 
 def alert(ingested: DataStream, settings: Settings) -> DataStream:

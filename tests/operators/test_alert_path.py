@@ -1,25 +1,16 @@
 """`admit`, `track` and `gate` in real Flink jobs: late data, the end of a bounded run, live and replayed."""
 
-import json
-import os
 import random
-import socket
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable
 
-import pytest
 from pyflink.common import Row
 
 from schemas.alert import AlertKind, Routed
 from schemas.error_group import ErrorGroup, Exemplar, ServiceSecond, arrival_second
 from schemas.incident import IncidentState
 from schemas.log_entry import Severity
+from tests.operators.event_time import Job, Result
 from udfs.admit import overflow_fingerprint
 from udfs.ids import incident_id, stable_hash
 from udfs.operators.type_info import keyed
@@ -62,102 +53,20 @@ def element(*groups: ErrorGroup) -> Row:
     return keyed(part.service, part)
 
 
-class Result(NamedTuple):
-    """What came out of a job; `body` is a model in its JSON form."""
-
-    tag: str
-    key: str
-    body: dict[str, Any]
-
-
-class Job:
-    """A running job. Tests send it elements with event times and read what comes out."""
-
-    def __init__(
-        self, operators: Iterable[str], checkpoints: Path, parallelism: int, settings: Mapping[str, int]
-    ) -> None:
-        self._checkpoints = checkpoints
-        self._server = socket.create_server(("127.0.0.1", 0))
-        script = Path(__file__).with_name("alert_path_job.py")
-        port = self._server.getsockname()[1]
-        self._process = subprocess.Popen(  # noqa: S603 - a script of this folder
-            [sys.executable, script, str(port), str(parallelism), checkpoints, *operators],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {f"CALI_{name}": str(value) for name, value in settings.items()},
-        )
-        self._connection: socket.socket | None = None
-
-    def send(self, row: Row, event_time: int | None = None) -> None:
-        """Send an element; its event time is that of its second unless given, in seconds since T0."""
-        second = arrival_second(row.body) if event_time is None else T0 + event_time
-        if self._connection is None:
-            self._connection, _ = self._server.accept()
-        self._connection.sendall(f"{second * 1000}\t{row.key}\t{row.body.decode()}\n".encode())
-
-    def fail(self) -> None:
-        """Let all that was sent get into a checkpoint, then fail the job and go on with it from there."""
-        latest = self._latest_checkpoint()
-        deadline = time.monotonic() + 60
-        while self._latest_checkpoint() < latest + 2:
-            assert time.monotonic() < deadline, "no checkpoint"
-            time.sleep(0.05)
-        assert self._connection
-        self._connection.sendall(b"0\t\t\n")
-        self._connection.close()
-        self._connection = None
-
-    def _latest_checkpoint(self) -> int:
-        done = self._checkpoints.glob("*/chk-*/_metadata")
-        return max((int(path.parent.name.removeprefix("chk-")) for path in done), default=0)
-
-    def next(self) -> Result:
-        """Wait for the next result."""
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line, "the job ended"
-        return Result(**json.loads(line))
-
-    def end(self) -> list[Result]:
-        """End the input and return the results that have not been read."""
-        assert self._connection
-        assert self._process.stdout
-        self._connection.close()
-        results = [Result(**json.loads(line)) for line in self._process.stdout]
-        assert self._process.wait() == 0
-        return results
-
-    def stop(self) -> None:
-        if self._connection:
-            self._connection.close()
-        self._server.close()
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdout
-        self._process.stdout.close()
-
-
-@pytest.fixture
-def start(tmp_path) -> Iterator[Callable[..., Job]]:
-    """Return a function that starts a job; settings are named as in `jobs.log_insight.settings`."""
-    with ExitStack() as stack:
-
-        def start(*operators: str, parallelism: int = 1, **settings: int) -> Job:
-            job = Job(operators, tmp_path, parallelism, settings)
-            stack.callback(job.stop)
-            return job
-
-        yield start
+def send(job: Job, row: Row, event_time: int | None = None) -> None:
+    """Send an element; its event time is that of its second unless given, in seconds since T0."""
+    second = arrival_second(row.body) if event_time is None else T0 + event_time
+    job.send(row, second * 1000)
 
 
 def test_a_late_error_is_marked_and_a_late_new_kind_joins_the_overflow(start):
     job = start("admit")
-    job.send(element(group("timeout", 0)))
-    job.send(element(group("timeout", 10)))
+    send(job, element(group("timeout", 0)))
+    send(job, element(group("timeout", 10)))
     # Its coming out says that the watermark has passed its second.
     on_time = ErrorGroup.model_validate(job.next().body)
-    job.send(element(group("timeout", 0, 7), group("never seen", 0, 3)))
-    job.send(element(group("timeout", 5, 11)))
+    send(job, element(group("timeout", 0, 7), group("never seen", 0, 3)))
+    send(job, element(group("timeout", 5, 11)))
     late = [ErrorGroup.model_validate(job.next().body) for _ in range(3)]
     rest = [ErrorGroup.model_validate(result.body) for result in job.end()]
     timeout = stable_hash(SERVICE, "timeout")
@@ -172,14 +81,14 @@ def test_a_late_error_is_marked_and_a_late_new_kind_joins_the_overflow(start):
 
 def test_an_incident_lives_by_event_time_from_its_opening_to_its_end(start):
     job = start(*ALERT_PATH, TRACK__GROUP_INTERVAL_SECONDS=60, TRACK__RESOLVE_AFTER_SECONDS=200)
-    job.send(element(group("timeout", 0)))
-    job.send(element(group("timeout", 2, 4)))
+    send(job, element(group("timeout", 0)))
+    send(job, element(group("timeout", 2, 4)))
     opened = [job.next(), job.next()]
-    job.send(element(group("other", 80)))
+    send(job, element(group("other", 80)))
     firing = Routed.model_validate(job.next().body)
     # Late by far: it is counted, but moves nothing, and is told of at the next instant, not at one that has gone by.
-    job.send(element(group("timeout", 3, 100)))
-    job.send(element(group("other", 400)))
+    send(job, element(group("timeout", 3, 100)))
+    send(job, element(group("other", 400)))
     updated, resolved = (one for one in routed(job.end()) if one.incident.title == "timeout")
     assert {result.tag for result in opened} == {"main", "analysis"}
     incident = incident_id("dev", "2026-01-01", stable_hash(SERVICE, "timeout"), T0)
@@ -196,13 +105,13 @@ def test_an_incident_lives_by_event_time_from_its_opening_to_its_end(start):
 def test_after_a_failure_an_incident_goes_on_and_what_was_late_stays_late(start):
     """The watermark starts anew then, so only state can tell."""
     job = start(*ALERT_PATH, TRACK__GROUP_INTERVAL_SECONDS=60, TRACK__RESOLVE_AFTER_SECONDS=100)
-    job.send(element(group("timeout", 0)))
-    job.send(element(group("timeout", 30, 20)))
+    send(job, element(group("timeout", 0)))
+    send(job, element(group("timeout", 30, 20)))
     before = routed([job.next(), job.next(), job.next()])
     job.fail()
-    job.send(element(group("timeout", 0, 100), group("never seen", 0)))
-    job.send(element(group("timeout", 3, 1_000)))
-    job.send(element(group("other", 400)))
+    send(job, element(group("timeout", 0, 100), group("never seen", 0)))
+    send(job, element(group("timeout", 3, 1_000)))
+    send(job, element(group("other", 400)))
     after = routed(job.end())
     assert [one.incident.revision for one in before] == [1, 2]
     assert [(one.incident.title, one.incident.revision, one.incident.count) for one in after] == [
@@ -251,7 +160,7 @@ def test_live_and_replayed_in_other_batches_the_same_incidents_are_told(start):
     live_job = start(*ALERT_PATH, parallelism=2, **settings)
     rows = [row for groups in story() for row in seconds_of(groups)]
     for row in sorted(rows, key=lambda row: arrival_second(row.body)):
-        live_job.send(row)
+        send(live_job, row)
     live = summary(live_job.end())
 
     replay_job = start(*ALERT_PATH, parallelism=2, **settings)
@@ -259,7 +168,7 @@ def test_live_and_replayed_in_other_batches_the_same_incidents_are_told(start):
     random.Random(7).shuffle(groups)  # noqa: S311 - any order will do
     for one in groups:
         # The event time stands still, so there is no watermark but the last.
-        replay_job.send(element(one), event_time=0)
+        send(replay_job, element(one), event_time=0)
     replayed = summary(replay_job.end())
 
     assert replayed == live
@@ -275,7 +184,7 @@ def test_a_flood_of_different_errors_makes_few_alerts_and_is_counted_to_the_last
     for second in range(0, 100, 10):
         for part in range(3):
             groups = (group(f"{second}/{part}/{number}", second) for number in range(100))
-            job.send(element(*groups), event_time=0)
+            send(job, element(*groups), event_time=0)
     alerts, counts = summary(job.end())
     assert sum(counts.values()) == 3_000
     assert Counter(kind for _, kind, _, _ in alerts) == {"firing": 10 + 1, "rollup": 2}

@@ -20,12 +20,21 @@ from pyflink.common.typeinfo import TypeInformation
 from pyflink.datastream import AsyncDataStream, DataStream, OutputTag, StreamExecutionEnvironment
 from pyflink.datastream.functions import Function
 
-from jobs.log_insight.settings import AnalyzeSettings, IndexSettings, MilvusSettings, Settings
+from jobs.log_insight.settings import (
+    AnalyzeSettings,
+    IndexSettings,
+    MilvusSettings,
+    Settings,
+    SourceKind,
+    SourceSettings,
+)
 from schemas.alert import Routed
 from schemas.analysis import Analysis, AnalysisRequest
 from schemas.error_group import ErrorGroup, ServiceSecond
+from schemas.hour_marker import HourMarker
 from schemas.incident import Incident, IncidentEvent, IncidentUpdate
 from schemas.log_entry import Severity
+from schemas.receipt import Receipt
 from udfs.chunk import chunk_lines, encode_chunk, hour_of
 from udfs.operators import analyze
 from udfs.operators.admit import AdmitFunction
@@ -39,6 +48,7 @@ from udfs.operators.index import (
     SplitIndexOutcome,
     flink_timeout,
 )
+from udfs.operators.seal import SealFunction, all_hours
 from udfs.operators.track import TrackFunction
 from udfs.operators.type_info import BYTES, KEYED, key_of, keyed
 
@@ -73,6 +83,11 @@ def analyzed(stream: DataStream, function: Function) -> DataStream:
     )
 
 
+def sealed(stream: DataStream, function: Function) -> DataStream:
+    chunks = stream.map(lambda row: bytes(row.body), BYTES)
+    return chunks.key_by(all_hours).process(function, BYTES)
+
+
 def indexed(stream: DataStream, function: Function) -> DataStream:
     chunks = stream.map(lambda row: bytes(row.body), BYTES)
     outcomes = AsyncDataStream.unordered_wait(chunks, function, flink_timeout(IndexSettings()), CAPACITY, BYTES)
@@ -101,7 +116,32 @@ INCIDENT = Incident(
     **GROUP.model_dump(include=set(Incident.model_fields)),
 )
 
+HOUR = hour_of(SECOND * 1000)
+RECEIPT = Receipt(
+    origin="s/0",
+    hour=HOUR,
+    after="",
+    first_sequence="1",
+    last_sequence="1",
+    first_arrival=SECOND * 1000,
+    last_arrival=SECOND * 1000,
+    records=1,
+    lines=1,
+    archived=1,
+    dead=0,
+    severities={"INFO": 1},
+    errors={},
+    rules_version="2026-01-01",
+)
+
 CASES = {
+    "seal": Case(
+        lambda: SealFunction(Settings(source=SourceSettings(kind=SourceKind.FILE, path="/nowhere"))),
+        [Row(key="chunk", body=encode_chunk(HOUR, [RECEIPT.to_bytes()]))],
+        KEYED,
+        sealed,
+        {"main": Output(None, BYTES, lambda chunk: HourMarker.model_validate_json(chunk_lines(chunk)[0]))},
+    ),
     "admit": Case(
         lambda: AdmitFunction(Settings()),
         [keyed("payment-api", ServiceSecond(service="payment-api", second=SECOND, groups=(GROUP,)))],
@@ -142,7 +182,7 @@ CASES = {
     ),
     "index": Case(
         lambda: IndexFunction(IndexSettings(url=NOBODY_LISTENS, max_hold_seconds=0.2), IndexTarget.LOGS),
-        [Row(key="chunk", body=encode_chunk(hour_of(SECOND * 1000), [DOCUMENT]))],
+        [Row(key="chunk", body=encode_chunk(HOUR, [DOCUMENT]))],
         KEYED,
         indexed,
         {"backlog": Output(INDEX_BACKLOG, BYTES, lambda chunk: chunk_lines(chunk) == [DOCUMENT])},

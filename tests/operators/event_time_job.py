@@ -1,6 +1,6 @@
-"""The alert path, or its beginning, as a job in a process of its own; event time is under the caller's control.
+"""Operators one behind the other, as a job in a process of its own; event time is under the caller's control.
 
-    alert_path_job.py PORT PARALLELISM CHECKPOINTS OPERATOR...
+    event_time_job.py PORT PARALLELISM CHECKPOINTS OPERATOR...
 
 Elements come from PORT, one a line: event time in epoch milliseconds, key and JSON, separated by tabs. The watermark
 follows right behind the largest event time; the end of the connection is the end of the run. An element without a body
@@ -17,10 +17,12 @@ from pyflink.common.watermark_strategy import TimestampAssigner
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from jobs.log_insight.settings import load_settings
+from udfs.chunk import chunk_hour, chunk_lines, encode_chunk
 from udfs.operators.admit import AdmitFunction
 from udfs.operators.gate import ANALYSIS_REQUESTS, GateFunction
+from udfs.operators.seal import SealFunction, all_hours
 from udfs.operators.track import TrackFunction
-from udfs.operators.type_info import KEYED, key_of
+from udfs.operators.type_info import BYTES, KEYED, key_of
 
 CONFIGURATION = {
     "python.executable": sys.executable,
@@ -56,6 +58,14 @@ def source(env: StreamExecutionEnvironment, port: int) -> DataStream:
     return lines.assign_timestamps_and_watermarks(strategy).map(to_row, KEYED)
 
 
+def processed(stream: DataStream, operator: str) -> DataStream:
+    if operator != "seal":
+        return stream.key_by(key_of).process(OPERATORS[operator](load_settings()), KEYED)
+    receipts = stream.map(lambda row: encode_chunk(0, [row.body]), BYTES)
+    markers = receipts.key_by(all_hours).process(SealFunction(load_settings()), BYTES)
+    return markers.map(lambda chunk: Row(key=str(chunk_hour(chunk)), body=chunk_lines(chunk)[0]), KEYED)
+
+
 def tagged(tag: str, stream: DataStream) -> DataStream:
     return stream.map(lambda row: Row(key=f"{tag}\t{row.key}", body=row.body), KEYED)
 
@@ -69,7 +79,7 @@ def main(port: int, parallelism: int, checkpoints: str, operators: list[str]) ->
     env.set_parallelism(parallelism)
     stream = source(env, port)
     for operator in operators:
-        stream = stream.key_by(key_of).process(OPERATORS[operator](load_settings()), KEYED)
+        stream = processed(stream, operator)
     output = tagged("main", stream)
     if operators[-1] == "gate":
         output = output.union(tagged("analysis", stream.get_side_output(ANALYSIS_REQUESTS)))
