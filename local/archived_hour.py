@@ -31,7 +31,7 @@ FOLDERS = {
 }
 STREAM = "cali-logs"
 
-_FRAME_BYTES = 1024 * 1024
+_FRAMES_IN_A_FILE = 3
 #: The last record arrives so long before the hour's end, milliseconds.
 _MARGIN_MS = 30_000
 _GZIP_LEVEL = 6
@@ -40,15 +40,14 @@ _GZIP_LEVEL = 6
 class _Sinks:
     """The files of an hour, a new one of each kind after so many frames, as after a checkpoint."""
 
-    def __init__(self, root: Path, hour: int, frames: int) -> None:
+    def __init__(self, root: Path, hour: int) -> None:
         self._root = root
         self._folder = hour_folder(hour)
-        self._frames = frames
         self._written: dict[str, int] = defaultdict(int)
 
     def write(self, folder: str, frame: int, chunks: Iterable[bytes]) -> None:
         """Add chunks to the file of a frame."""
-        name = f"{FOLDERS[folder]}-{frame // self._frames}.ndjson.gz"
+        name = f"{FOLDERS[folder]}-{frame // _FRAMES_IN_A_FILE}.ndjson.gz"
         path = self._root / folder / self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         content = b"".join(chunk[HEADER_SIZE:] for chunk in chunks)
@@ -79,16 +78,16 @@ class _Shard:
 
 
 def write_hour(
-    root: Path, hour: int, lines: int, *, seed: int = 1, shards: int = 2, frames_in_a_file: int = 3
+    root: Path, hour: int, lines: int, *, seed: int = 1, shards: int = 2, frame_bytes: int = 1024 * 1024
 ) -> Manifest:
     """Write an hour that begins at `hour`, epoch milliseconds, with about `lines` log lines; return the ledger of it.
 
-    The time-line of the story fills the hour. Sub-folders of `root` are `FOLDERS`.
+    The time-line of the story fills the hour; a frame has so many bytes of a shard. Sub-folders of `root` are `FOLDERS`.
     """
     ingest = _stage()
     story = Story(Options(seed, lines, (HOUR_MS - _MARGIN_MS) / 1000, hour))
     manifest = story.manifest()
-    sinks = _Sinks(root, hour, frames_in_a_file)
+    sinks = _Sinks(root, hour)
     seal = Seal(None, SealMaps({}, {}, {}), SHARD_SILENCE_MS)
     rng = random.Random(seed)  # noqa: S311 - partition keys
     readers = [_Shard(number) for number in range(shards)]
@@ -111,7 +110,7 @@ def write_hour(
             sequence += 1
             shard = rng.choice(readers)
             shard.put(sequence, arrival, record.data)
-            if shard.size >= _FRAME_BYTES:
+            if shard.size >= frame_bytes:
                 emit(shard)
     for shard in readers:
         if shard.size:

@@ -1,4 +1,4 @@
-"""What receipts and markers say of an hour: how many lines there must be, and whether shards were read without a gap."""
+"""What receipts and markers say of an hour: how many lines there must be, and which shards were read with a gap."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple

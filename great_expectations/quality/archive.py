@@ -25,7 +25,7 @@ _MAX_SHOWN = 80
 def lines_table(chunk: Chunk, redactor: Redactor, skew_ms: int) -> pd.DataFrame:
     """Return a row a line; None where the line does not say.
 
-    Columns: `id`; `malformed`, why the line is no log document; `severity_text`; `service.name`; `arrival_time` and
+    Columns: `id`; `malformed`, why the line is no log document; `severity_text`; `service.name`, empty where there is no document at all; `arrival_time` and
     `earliest_arrival`, the event time less the skew that is allowed, epoch milliseconds; `arrival_hour`, its start;
     `unredacted`, the rules by which a secret or personal datum is still in the line, never the text itself.
     """
@@ -46,7 +46,9 @@ def lines_table(chunk: Chunk, redactor: Redactor, skew_ms: int) -> pd.DataFrame:
             "id": columns["id"],
             "malformed": problems,
             "severity_text": [text and text[:_MAX_SHOWN] for text in columns["severity_text"]],
-            _SERVICE: [text[:_MAX_SHOWN] if text else None for text in columns[_SERVICE]],
+            _SERVICE: [
+                _named(service, document) for service, document in zip(columns[_SERVICE], documents, strict=True)
+            ],
             "arrival_time": columns["arrival_time"],
             "earliest_arrival": _milliseconds(event_times) - skew_ms,
             "arrival_hour": [None if time is None else hour_of(time) for time in columns["arrival_time"]],
@@ -86,6 +88,13 @@ def _explain(error: ValidationError) -> str | None:
         if not (field == _SERVICE and is_unnamed):
             return f"{field}: {problem['msg']}"
     return None
+
+
+def _named(service: str | None, document: dict[str, Any]) -> str | None:
+    """Return a service's name; None where a document has none. What is no document is malformed, and not nameless."""
+    if not document:
+        return ""
+    return service[:_MAX_SHOWN] if service else None
 
 
 def _milliseconds(times: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -168,9 +168,12 @@ class _Tables:
         self._suite = suite
         self._validators = {table: TableValidator(part) for table, part in suite.parts.items()}
 
-    def check(self, table: Table, rows: pd.DataFrame, where: Callable[[int], str] | None = None) -> None:
+    def check(
+        self, table: Table, rows: pd.DataFrame, where: Callable[[int], str] | None = None, unlisted: int = 0
+    ) -> None:
         """Validate a table, or a chunk of it. Without `where`, a row is named by its index."""
-        self._validators[table].validate(rows.reset_index(drop=True), where or (lambda row: str(rows.index[row])))
+        named = where or (lambda row: str(rows.index[row]))
+        self._validators[table].validate(rows.reset_index(drop=True), named, unlisted)
 
     def results(self) -> SuiteResult:
         """Return what came of all of it, in the order of the suite."""
@@ -198,7 +201,7 @@ class _Lines:
             tables.check(Table.LINES, table.assign(hour=self.hour), chunk.where)
             self.count += len(table)
             if "service.name" in table:
-                self.services.update(table["service.name"].value_counts().to_dict())
+                self.services.update(table["service.name"].value_counts().drop("", errors="ignore").to_dict())
             ids = _received(table)["id"]
             self._without_id += int(ids.isna().sum())
             self.ids.add(ids.dropna().tolist())
@@ -230,7 +233,8 @@ def _check_ids(tables: _Tables, lines: _Lines, both: Hashes) -> None:
     rows = pd.DataFrame({"copies": 1, "dead_too": np.isin(everything, both).astype(int)}, index=everything)
     rows.loc[hashes, "copies"] = times
     names = lines.names(np.concatenate([hashes[:EXAMPLES], both[:EXAMPLES]]))
-    tables.check(Table.IDS, rows, lambda row: names.get(int(everything[row]), "an id"))
+    unlisted = lines.ids.distinct() - len(everything)
+    tables.check(Table.IDS, rows, lambda row: names.get(int(everything[row]), "an id"), unlisted)
 
 
 def _account_of_archive(ledger: Ledger, marker: HourMarker, archived: int) -> pd.DataFrame:
@@ -253,7 +257,7 @@ def _account_of_letters(ledger: Ledger, dead: int) -> pd.DataFrame:
 
 def _shards(ledger: Ledger, before: HourMarker | None, marker: HourMarker) -> pd.DataFrame:
     gaps = ledger.gaps(before.origins if before else {}, marker.origins)
-    rows = [(shard, gap) for shard, found in gaps.items() for gap in found or [None]]
+    rows = [(shard, gap) for shard, found in gaps.items() for gap in (found or (None,))]
     return _named_rows(("shard", "gap"), rows)
 
 

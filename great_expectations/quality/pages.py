@@ -17,7 +17,7 @@ from great_expectations.render.view import DefaultJinjaPageView
 
 from great_expectations import __version__ as library_version
 from jobs.commands.objects import Folder
-from quality.check import REPORT, Checked, SuiteResult
+from quality.check import REPORT, Checked
 from quality.report import HourReport
 from udfs.chunk import HOUR_MS, hour_folder, hour_of
 
@@ -44,12 +44,11 @@ def render_hour(checked: Checked) -> dict[str, str]:
     """Return the pages of an hour, HTML by name in the folder of reports."""
     folder = hour_folder(checked.report.hour)
     titles = _titles(checked.report.hour)
-    pages = {
-        f"{folder}/{result.suite.name}.html": _view().render(
-            _data_docs(result, checked.report.checked_at), template="suite.j2", suite_title=result.suite.title, **titles
-        )
-        for result in checked.results
-    }
+    pages = {}
+    for suite, results in checked.results:
+        content = _data_docs(suite.title, results, titles["hour_title"], checked.report.checked_at)
+        page = _view().render(content, template="suite.j2", suite_title=suite.title, **titles)
+        pages[f"{folder}/{suite.name}.html"] = page
     suites = [
         {
             "name": result.suite.name,
@@ -110,15 +109,15 @@ def hours_of_day(hour: int) -> range:
     return range(start, start + _HOURS * HOUR_MS, HOUR_MS)
 
 
-def _data_docs(result: SuiteResult, checked_at: int) -> Any:
+def _data_docs(title: str, results: Iterable[ExpectationValidationResult], data_asset: str, checked_at: int) -> Any:
     """Return what Great Expectations shows of a suite. Texts of logs are escaped: not all of its templates do it."""
-    shown = [_escaped(each) for each in result.results]
+    shown = [_escaped(each) for each in results]
     met = sum(bool(each.success) for each in shown)
     return ValidationResultsPageRenderer(run_info_at_end=True).render(
         ExpectationSuiteValidationResult(
             success=met == len(shown),
             results=shown,
-            suite_name=result.suite.title,
+            suite_name=title,
             statistics={
                 "evaluated_expectations": len(shown),
                 "successful_expectations": met,
@@ -127,7 +126,8 @@ def _data_docs(result: SuiteResult, checked_at: int) -> Any:
             },
             meta={
                 "great_expectations_version": library_version,
-                "expectation_suite_name": result.suite.title,
+                "expectation_suite_name": title,
+                "batch_spec": {"data_asset_name": data_asset},
                 "run_id": {
                     "run_name": "cali quality",
                     "run_time": datetime.fromtimestamp(checked_at / 1000, UTC).isoformat(),

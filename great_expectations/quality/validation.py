@@ -33,8 +33,8 @@ class TableValidator:
         self._suite = context.suites.add(suite)
         self._results: list[ExpectationValidationResult] = []
 
-    def validate(self, table: pd.DataFrame, where: Callable[[int], str]) -> None:
-        """Validate a chunk; `where` names a row for people.
+    def validate(self, table: pd.DataFrame, where: Callable[[int], str], unlisted: int = 0) -> None:
+        """Validate a chunk; `where` names a row for people. So many more rows are `unlisted`: they are as expected.
 
         Raises:
             EvaluationError: an expectation could not be evaluated.
@@ -43,7 +43,7 @@ class TableValidator:
         outcome = batch.validate(
             self._suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES}
         )
-        results = [_located(result, where) for result in outcome.results]
+        results = [_located(result, where, unlisted) for result in outcome.results]
         self._results = [_add(*pair) for pair in zip(self._results, results, strict=True)] if self._results else results
 
     @property
@@ -57,8 +57,10 @@ def name_of(result: ExpectationValidationResult) -> str:
     return str(result.expectation_config.meta["name"])
 
 
-def _located(result: ExpectationValidationResult, where: Callable[[int], str]) -> ExpectationValidationResult:
-    """Return a result with the places of unexpected values beside them."""
+def _located(
+    result: ExpectationValidationResult, where: Callable[[int], str], unlisted: int
+) -> ExpectationValidationResult:
+    """Return a result with the places of unexpected values beside them, and with what was not listed counted."""
     if result.exception_info["raised_exception"]:
         raise EvaluationError(f"{name_of(result)}: {result.exception_info['exception_message']}")
     rows = result.result.pop("partial_unexpected_index_list", None) or ()
@@ -66,6 +68,7 @@ def _located(result: ExpectationValidationResult, where: Callable[[int], str]) -
     result.result["partial_unexpected_list"] = [
         f"{_text(value)} ({where(row)})" for value, row in zip(values, rows, strict=True)
     ]
+    result.result["element_count"] += unlisted
     return _completed(result)
 
 

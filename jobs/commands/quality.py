@@ -4,48 +4,47 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from jobs.commands.objects import folder
 from jobs.log_insight.settings import Settings, load_settings
+from jobs.replay.hours import Hours, HoursError, hour_name, hours_between
 from quality.accounts import Account
-from quality.check import Checked, Limits, Stores, check_hour, read_ledger, read_marker, read_report
+from quality.check import Limits, Stores, check_hour, read_ledger, read_marker, read_report
 from quality.pages import hours_of_day, page_of, write_pages
 from quality.report import Finding, HourReport
 from schemas.hour_marker import HourMarker
-from udfs.chunk import HOUR_MS
 from udfs.redact import Redactor, load_redact_rules
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INCOMPLETE = 3
+EXIT_UNKNOWN = 3
 
 POLL_SECONDS = 5.0
-#: A typing mistake in a year must not read the archive for days.
-MAX_HOURS = 24 * 31
+_EXAMPLES = 3
 
 
 def quality(
-    start: Annotated[str, typer.Option("--from", help="First hour, ISO-8601; UTC where no zone is given.")],
-    end: Annotated[str, typer.Option("--to", help="End of the last hour, likewise.")],
+    first: Annotated[str, typer.Option("--from", help="First hour, ISO-8601; UTC where it names no zone.")],
+    end: Annotated[str, typer.Option("--to", help="End, exclusive: the start of an hour, too.")],
     wait: Annotated[float, typer.Option(min=0, help="Minutes to wait for an hour to be complete.")] = 0.0,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, also on a terminal.")] = False,
 ) -> None:
     """Check whole hours of the archive and the dead letters, and write a report of each.
 
     An hour is checked when its marker is there, which the job writes once it has read all of it. Checked are objects,
     every line, the account of the receipts, gaps in the reading of shards, and the volume of each service against the
-    same hour of the last days. A table an hour on a terminal, a JSON line in a pipe; report and pages go to
-    CALI_QUALITY__REPORTS. An hour may be checked again: its report is written anew.
+    same hour of the last days. A table an hour on a terminal, a JSON object a line elsewhere, with what is not as
+    expected on standard error; report and pages go to CALI_QUALITY__REPORTS. An hour may be checked again.
 
-    Exit code 0: all is as expected; 1: an expectation is not met, or S3 failed; 2: an option or a setting is wrong;
-    3: an hour is not complete yet, and those that are complete are as expected.
+    Exit code 0: all is as expected; 1: an expectation is not met; 2: an option or a setting is wrong; 3: not known
+    (yet), as an hour is not complete or S3 does not answer, and what is known is as expected.
 
     Examples:
 
@@ -55,55 +54,35 @@ def quality(
 
       CALI_STORE__ARCHIVE=./logs CALI_QUALITY__REPORTS=./quality cali quality --from 2026-11-22T09 --to 2026-11-22T10
     """
-    hours = _hours(start, end)
-    settings = load_settings()
-    deadline = time.monotonic() + wait * 60
-    codes = set()
     try:
-        stores = _stores(settings)
-        redactor = Redactor(load_redact_rules())
-        for hour in hours:
-            marker = _await_marker(stores, hour, deadline)
-            if marker is None:
-                typer.echo(f"{_title(hour)}: not complete, there is no marker of it", err=True)
-                codes.add(EXIT_INCOMPLETE)
-                continue
-            checked = check_hour(stores, marker, _limits(settings), redactor, time.time_ns() // 1_000_000)
-            write_pages(stores.reports, checked, list(_other_reports(stores, hour)))
-            _show(checked, stores.reports.url(page_of(hour)))
-            if not checked.report.success:
-                codes.add(EXIT_FAILED)
-    except (BotoCoreError, ClientError) as error:
-        typer.echo(f"S3: {error}", err=True)
-        codes.add(EXIT_FAILED)
+        hours = hours_between(first, end)
+    except HoursError as error:
+        raise typer.BadParameter(str(error), param_hint="--from, --to") from None
+    settings = load_settings()
+    codes = set(_check(hours, settings, time.monotonic() + wait * 60, as_json=as_json))
     if codes:
         raise typer.Exit(min(codes))
 
 
-def _hours(start: str, end: str) -> range:
-    first, last = _hour(start, "--from"), _hour(end, "--to")
-    if first >= last:
-        _refuse("--to is not after --from")
-    if last - first > MAX_HOURS * HOUR_MS:
-        _refuse(f"more than {MAX_HOURS} hours")
-    return range(first, last, HOUR_MS)
-
-
-def _hour(text: str, option: str) -> int:
+def _check(hours: Hours, settings: Settings, deadline: float, *, as_json: bool) -> Iterator[int]:
+    """Check each hour, show it, and yield an exit code for what is not as it should be."""
     try:
-        time_of = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse(f"{option} {text!r} is no time such as 2026-11-22T09:00")
-    aware = time_of if time_of.tzinfo else time_of.replace(tzinfo=UTC)
-    milliseconds = round(aware.timestamp() * 1000)
-    if milliseconds % HOUR_MS:
-        _refuse(f"{option} {text!r} is not the start of an hour in UTC")
-    return milliseconds
-
-
-def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(EXIT_USAGE)
+        stores = _stores(settings)
+        redactor = Redactor(load_redact_rules())
+        for hour in hours.starts():
+            marker = _await_marker(stores, hour, deadline)
+            if marker is None:
+                typer.echo(f"{hour_name(hour)}: not complete, there is no marker of it", err=True)
+                yield EXIT_UNKNOWN
+                continue
+            checked = check_hour(stores, marker, _limits(settings), redactor, time.time_ns() // 1_000_000)
+            write_pages(stores.reports, checked, list(_other_reports(stores, hour)))
+            _show(checked.report, stores.reports.url(page_of(hour)), as_json=as_json)
+            if not checked.report.success:
+                yield EXIT_FAILED
+    except (BotoCoreError, ClientError) as error:
+        typer.echo(f"S3: {error}", err=True)
+        yield EXIT_UNKNOWN
 
 
 def _stores(settings: Settings) -> Stores:
@@ -147,22 +126,22 @@ def _other_reports(stores: Stores, hour: int) -> Iterator[HourReport]:
     return (report for report in reports if report)
 
 
-def _show(checked: Checked, page: str) -> None:
-    report = checked.report
-    if not sys.stdout.isatty():
-        typer.echo(json.dumps(report.model_dump(mode="json") | {"page": page}, ensure_ascii=False))
+def _show(report: HourReport, page: str, *, as_json: bool) -> None:
+    if sys.stdout.isatty() and not as_json:
+        console = Console()
+        console.print(_table(report))
+        found = f"{report.lines:,} lines and {report.dead_letters:,} dead letters in {report.objects} objects"
+        console.print(f"{found}. {escape(page)}")
         return
-    console = Console()
-    console.print(_table(report))
-    console.print(
-        f"{report.lines:,} lines and {report.dead_letters:,} dead letters in {report.objects} objects. {escape(page)}"
-    )
+    for finding in report.failed:
+        typer.echo(f"{hour_name(report.hour)}: {_sentence(finding)}", err=True)
+    typer.echo(json.dumps(report.model_dump(mode="json") | {"page": page}, ensure_ascii=False))
 
 
 def _table(report: HourReport) -> Table:
     verdict = "as expected" if report.success else f"{len(report.failed)} expectations not met"
-    columns = ("", "suite", "expectation", "checked", "unexpected", "examples")
-    table = Table(*columns, title=f"{_title(report.hour)}: {verdict}")
+    names = Column("expectation", no_wrap=True)
+    table = Table("", "suite", names, "checked", "unexpected", "examples", title=f"{hour_name(report.hour)}: {verdict}")
     for finding in report.findings:
         table.add_row(
             "✔" if finding.success else "✘",
@@ -170,15 +149,12 @@ def _table(report: HourReport) -> Table:
             finding.expectation,
             f"{finding.checked:,}",
             f"{finding.unexpected:,}",
-            escape(_examples(finding)),
+            escape("\n".join(finding.examples[:_EXAMPLES])),
             style=None if finding.success else "red",
         )
     return table
 
 
-def _examples(finding: Finding) -> str:
-    return "\n".join(finding.examples[:3])
-
-
-def _title(hour: int) -> str:
-    return f"{datetime.fromtimestamp(hour / 1000, UTC):%Y-%m-%d %H}:00 UTC"
+def _sentence(finding: Finding) -> str:
+    of_all = f"{finding.unexpected:,} of {finding.checked:,}"
+    return f"{finding.suite} {finding.expectation}: {of_all}, such as {'; '.join(finding.examples[:_EXAMPLES])}"
