@@ -7,14 +7,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobs.log_insight.settings import Secrets, Settings
+from jobs.replay.manifest import Run
 from tests.deploy.terraform_plan import Plan
-from tests.deploy.terraform_rules import statements
+from tests.deploy.terraform_rules import Statement, statements
 
 Manifest = Mapping[str, Any]
 
 #: What the job does with the files of a sink: writes them; on a restart it goes on with those that were not full, and
-#: asks for those that may be complete.
-WRITES = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject")
+#: asks for those that may be complete. Who may not list is not told that one is not there.
+WRITES = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket")
+#: What a command does with the files that the job wrote.
+READS = ("s3:GetObject", "s3:ListBucket")
+#: What S3 does with a bucket's key on behalf of who reads or writes.
+KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 #: What Flink does with its state.
 KEEPS = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
 STATE = ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir", "high-availability.storageDir")
@@ -86,11 +91,16 @@ def closed_paths(environment: Environment, clusters: list[Cluster]) -> list[str]
     ]
 
 
-def foreign_knowledge(environment: Environment) -> list[str]:
-    """Find a knowledge folder that the command line may not read."""
-    where = environment.named("ConfigMap", "cali-settings")["data"]["KNOWLEDGE_URI"]
+def closed_to_commands(environment: Environment, settings_of: Callable[[Mapping[str, str]], Settings]) -> list[str]:
+    """Find addresses on S3 where the role of the command line may not do what a command of `cali` does."""
+    variables = environment.named("ConfigMap", "cali-settings")["data"]
     role = environment.role("cali", "cali-tools")
-    return _path_problems(environment, role, "cali-tools: KNOWLEDGE_URI", where.rstrip("/"), ("s3:GetObject",))
+    paths = [("KNOWLEDGE_URI", variables["KNOWLEDGE_URI"].rstrip("/"), READS), *_command_paths(settings_of(variables))]
+    return [
+        problem
+        for what, path, actions in paths
+        for problem in _path_problems(environment, role, f"cali-tools: {what}", path, actions)
+    ]
 
 
 def unknown_secrets(environment: Environment) -> list[str]:
@@ -229,14 +239,15 @@ def clusters(environment: Environment, settings_of: Callable[[Mapping[str, str]]
     ]
 
 
-def may(plan: Plan, role: str, action: str, resource: str) -> bool:
-    """Say whether the policies of a role allow an action on a resource; conditions are not looked at."""
+def may(plan: Plan, role: str, action: str, resource: str, prefix: str = "") -> bool:
+    """Say whether the policies of a role allow an action on a resource; of conditions, that on prefixes counts."""
     name = role.rpartition("/")[2]
     own = {address for address, each in plan.resources("aws_iam_role_policy").items() if each["role"] == name}
     return any(
         one.allows
         and action in one.many("Action")
         and any(fnmatch.fnmatchcase(resource, each) for each in one.many("Resource"))
+        and any(fnmatch.fnmatchcase(prefix, each) for each in _listed(one))
         for one in statements(plan)
         if one.address in own
     )
@@ -254,22 +265,77 @@ def _paths(cluster: Cluster) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     source, store = cluster.settings.source, cluster.settings.store
     if source.kind == "s3":
         yield from (("source.path", path, ("s3:GetObject",)) for path in source.path or ())
-    if store.write_archive:
-        yield "store.archive", store.archive, WRITES
-        yield "store.receipts", store.receipts, WRITES
-    yield "store.dead_letters", store.dead_letters, WRITES
-    yield "store.index_backlog", store.index_backlog, WRITES
+    sinks = ["dead_letters", "index_backlog", *(["archive", "receipts", "markers"] if store.write_archive else [])]
+    for sink in sinks:
+        yield f"store.{sink}", getattr(store, sink), WRITES
+        yield f"an unfinished file of store.{sink}", f"{getattr(store, sink)}/any/.incomplete", ("s3:DeleteObject",)
     for option in STATE:
         yield option, cluster.flink[option], KEEPS
 
 
+def _command_paths(settings: Settings) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield what a command of `cali` calls an address, the address, and what the command does there."""
+    store, run = settings.store, Run("1")
+    for folder in ("archive", "receipts", "markers"):
+        yield f"store.{folder}", getattr(store, folder), READS
+    yield "quality.reports", settings.quality.reports, (*READS, "s3:PutObject")
+    yield "store.dead_letters", store.dead_letters, (*READS, "s3:PutObject")  # `index catch-up` makes some
+    yield "store.index_backlog", store.index_backlog, (*READS, "s3:DeleteObject")
+    yield "a replay's dead letters", run.dead_letters(settings), READS
+    yield "a replay's backlog", run.index_backlog(settings), (*READS, "s3:DeleteObject")
+
+
 def _path_problems(environment: Environment, role: str, who: str, path: str, actions: Iterable[str]) -> list[str]:
-    made = {each["bucket"] for each in environment.plan.resources("aws_s3_bucket").values()}
-    address = urlsplit(path)
-    if address.scheme != "s3" or address.netloc not in made:
+    plan, address = environment.plan, urlsplit(path)
+    bucket, prefix = address.netloc, f"{address.path}/".lstrip("/")
+    if address.scheme != "s3" or bucket not in {each["bucket"] for each in plan.resources("aws_s3_bucket").values()}:
         return [f"{who} is {path}, and no such bucket is made"]
-    file = f"arn:aws:s3:::{address.netloc}/{f'{address.path}/any'.lstrip('/')}"
-    return [f"{who} is {path}, where {role} may not {a}" for a in actions if not may(environment.plan, role, a, file)]
+    return [
+        f"{who} is {path}, where {refused}"
+        for action in actions
+        for refused in _refusals(plan, role, action, bucket, prefix)
+    ]
+
+
+def _refusals(plan: Plan, role: str, action: str, bucket: str, prefix: str) -> Iterator[str]:
+    """Yield why a role cannot do something below a prefix: by its own policies, by the bucket's, by that of its key."""
+    arn = f"arn:aws:s3:::{bucket}"
+    resource = arn if action == "s3:ListBucket" else f"{arn}/{prefix}any"
+    if not may(plan, role, action, resource, prefix):
+        yield f"{role} may not {action}"
+    policies = _addresses(plan, "aws_s3_bucket_policy", "bucket", bucket)
+    if any(_keeps_out(one, role, action) for one in statements(plan) if one.address in policies):
+        yield f"the bucket refuses {role} {action}"
+    keys = _addresses(plan, "aws_kms_key", "arn", _key_of(plan, bucket))
+    use = KEY_ACTIONS.get(action)
+    if use and not any(_lets_use(one, role, use) for one in statements(plan) if one.address in keys):
+        yield f"the bucket's key refuses {role} {use}"
+
+
+def _addresses(plan: Plan, kind: str, attribute: str, value: str) -> set[str]:
+    return {address for address, each in plan.resources(kind).items() if each[attribute] == value}
+
+
+def _key_of(plan: Plan, bucket: str) -> str:
+    encrypted = plan.resources("aws_s3_bucket_server_side_encryption_configuration").values()
+    [rule] = [each["rule"][0] for each in encrypted if each["bucket"] == bucket]
+    return str(rule["apply_server_side_encryption_by_default"][0]["kms_master_key_id"])
+
+
+def _keeps_out(statement: Statement, role: str, action: str) -> bool:
+    """Say whether a statement denies an action to all but some, and a role is none of them."""
+    few = statement.body.get("Condition", {}).get("ArnNotLike", {}).get("aws:PrincipalArn", [role])
+    return not statement.allows and action in statement.many("Action") and role not in few
+
+
+def _lets_use(statement: Statement, role: str, action: str) -> bool:
+    return statement.allows and action in statement.many("Action") and role in statement.principals()
+
+
+def _listed(statement: Statement) -> list[str]:
+    """Return the patterns of prefixes that a statement is for."""
+    prefixes: list[str] = statement.body.get("Condition", {}).get("StringLike", {}).get("s3:prefix", ["*"])
+    return prefixes
 
 
 def _mounted_secrets(pod: Mapping[str, Any], made: set[str]) -> set[str]:

@@ -83,6 +83,14 @@ MISTAKES = {
         _settings({"CALI_STORE__RECEIPTS": "s3://cali-prod-123456789012-archive/proofs"}),
         "store.receipts is s3://cali-prod-123456789012-archive/proofs, where",
     ),
+    "markers in a folder that the role may not write": (
+        _settings({"CALI_STORE__MARKERS": "s3://cali-prod-123456789012-archive/hours"}),
+        "log-insight: store.markers is s3://cali-prod-123456789012-archive/hours, where",
+    ),
+    "reports in a folder that the commands may not write": (
+        _settings({"CALI_QUALITY__REPORTS": "s3://cali-prod-123456789012-archive/logs"}),
+        "quality.reports is s3://cali-prod-123456789012-archive/logs, where",
+    ),
     "savepoints where nobody may write": (
         _flink("execution.checkpointing.savepoint-dir", "s3://cali-prod-123456789012-archive/savepoints"),
         "execution.checkpointing.savepoint-dir is s3://cali-prod-123456789012-archive/savepoints, where",
@@ -150,6 +158,74 @@ def test_another_stream_of_the_edge_is_found(named: Named, settings_from: Settin
     assert _differences(wrong, settings_from) == ["fluent-bit: no stream cali-dev-logs is made"]
 
 
+#: What is withheld → the resource that gives it, what it says, what it shall say; what is told, by place and reason.
+WITHHELD = {
+    "markers from the job": (
+        'aws_iam_role_policy.this["job"]',
+        "archive/markers/*",
+        "archive/hours/*",
+        "log-insight: store.markers is ",
+        "role/cali-prod-job may not s3:PutObject",
+    ),
+    "unfinished markers from the job": (
+        'aws_iam_role_policy.this["job"]',
+        "archive/markers/*/.incomplete/*",
+        "archive/markers/*.incomplete",
+        "log-insight: an unfinished file of store.markers is ",
+        "role/cali-prod-job may not s3:DeleteObject",
+    ),
+    "the list of markers": (
+        'aws_iam_role_policy.this["tools"]',
+        '"markers/*"',
+        '"hours/*"',
+        "cali-tools: store.markers is ",
+        "role/cali-prod-tools may not s3:ListBucket",
+    ),
+    "dead letters, by the role": (
+        'aws_iam_role_policy.this["tools"]',
+        '"arn:aws:s3:::cali-prod-123456789012-dlq/replay-*/dlq/*"',
+        '"arn:aws:s3:::cali-prod-123456789012-dlq/replay-*/letters/*"',
+        "cali-tools: a replay's dead letters is ",
+        "role/cali-prod-tools may not s3:GetObject",
+    ),
+    "dead letters, by the bucket": (
+        "module.dlq.aws_s3_bucket_policy.this",
+        "role/cali-prod-tools",
+        "role/cali-prod-quality",
+        "cali-tools: store.dead_letters is ",
+        "the bucket refuses arn:aws:iam::123456789012:role/cali-prod-tools s3:GetObject",
+    ),
+    "dead letters, by the key": (
+        "module.key_raw.aws_kms_key.this",
+        "role/cali-prod-tools",
+        "role/cali-prod-quality",
+        "cali-tools: store.dead_letters is ",
+        "the bucket's key refuses arn:aws:iam::123456789012:role/cali-prod-tools kms:Decrypt",
+    ),
+    "reports, by the key": (
+        "module.key_archive.aws_kms_key.this",
+        "kms:GenerateDataKey",
+        "kms:DescribeKey",
+        "cali-tools: quality.reports is ",
+        "the bucket's key refuses arn:aws:iam::123456789012:role/cali-prod-tools kms:GenerateDataKey",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WITHHELD)
+def test_a_right_that_somebody_needs_and_does_not_have_is_found(
+    what: str, named: Named, settings_from: SettingsFrom
+) -> None:
+    """A right in S3 is whole where the role, the bucket and its key give it; a place and who refuses are named."""
+    address, given, without, place, reason = WITHHELD[what]
+    right = named("prod")
+    wrong = dataclasses.replace(right, plan=Plan("prod", copy.deepcopy(right.plan.state)))
+    [resource] = [each for at, (_, each) in wrong.plan.all_resources().items() if at.endswith(address)]
+    assert given in resource["policy"]
+    resource["policy"] = resource["policy"].replace(given, without)
+    assert any(place in each and each.endswith(reason) for each in _differences(wrong, settings_from))
+
+
 def _differences(environment: Environment, settings_from: SettingsFrom) -> list[str]:
     try:
         clusters = names.clusters(environment, settings_from)
@@ -158,7 +234,7 @@ def _differences(environment: Environment, settings_from: SettingsFrom) -> list[
     return [
         *names.unknown_stream(environment, clusters),
         *names.closed_paths(environment, clusters),
-        *names.foreign_knowledge(environment),
+        *names.closed_to_commands(environment, settings_from),
         *names.unknown_secrets(environment),
         *names.unmounted_secrets(environment),
         *names.untrusted_accounts(environment),

@@ -4,8 +4,8 @@
 # not full at a checkpoint waits as KEY/.incomplete/UPLOAD/ID, is read when the job restarts, and deleted. A job that
 # restarts completes the uploads of its checkpoint once more; where one is complete already it asks for the finished file
 # (HEAD, which needs the right to read), and without an answer it would restart for ever. So the job can read what it wrote,
-# and delete only what it had not finished. A HEAD on a key that is not there is answered 403 rather than 404 to whoever
-# may not list: so each prefix can be listed.
+# and delete only what it had not finished. A HEAD or GET of a key that is not there is answered 403 rather than 404 to
+# whoever may not list, where the key counts as the prefix that is listed: so each prefix can be listed.
 
 locals {
   bucket = var.bucket_arns
@@ -94,11 +94,20 @@ locals {
       },
     ]
 
-    # Commands of `cali`: `knowledge sync`, `index catch-up`, checks of quality. Dead letters are written, never read.
+    # Commands of `cali`. `knowledge` reads what people wrote, `index catch-up` empties backlogs. `quality` reads all that
+    # the job wrote of an hour, dead letters too, and reports; it reads its reports of other hours. `replay` looks at the
+    # archive, its receipts, and the dead letters and backlog of a replay.
     tools = [
       local.list["archive"],
       local.list["dlq"],
       local.list_replays,
+      {
+        Sid       = "ListReports"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket"]
+        Resource  = [local.bucket.archive]
+        Condition = { StringLike = { "s3:prefix" = ["quality", "quality/*"] } }
+      },
       {
         Sid      = "ListKnowledge"
         Effect   = "Allow"
@@ -109,7 +118,20 @@ locals {
         Sid      = "Read"
         Effect   = "Allow"
         Action   = ["s3:GetObject"]
-        Resource = concat(["${local.bucket.knowledge}/*"], [for folder in ["logs", "receipts"] : "${local.bucket.archive}/${folder}/*"])
+        Resource = concat(["${local.bucket.knowledge}/*"], [for folder in ["logs", "receipts", "markers"] : "${local.bucket.archive}/${folder}/*"])
+      },
+      # The original bytes, with the secrets in them: docs/operations/secrets.md says what limits it.
+      {
+        Sid      = "ReadDeadLetters"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = ["${local.bucket.dlq}/dlq/*", "${local.bucket.dlq}/replay-*/dlq/*"]
+      },
+      {
+        Sid      = "Reports"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = ["${local.bucket.archive}/quality/*"]
       },
       {
         Sid      = "CatchUp"
@@ -149,7 +171,7 @@ locals {
   }
 
   list = { for bucket, folders in {
-    archive     = ["logs", "receipts", "index-backlog"]
+    archive     = ["logs", "receipts", "markers", "index-backlog"]
     dlq         = ["dlq"]
     checkpoints = ["checkpoints", "savepoints", "ha"]
     } : bucket => {
@@ -169,7 +191,7 @@ locals {
   }
 
   job_sinks = concat(
-    [for folder in ["logs", "receipts", "index-backlog"] : "${local.bucket.archive}/${folder}/*"],
+    [for folder in ["logs", "receipts", "markers", "index-backlog"] : "${local.bucket.archive}/${folder}/*"],
     ["${local.bucket.dlq}/dlq/*"],
   )
 

@@ -106,8 +106,10 @@ output "settings" {
     CALI_SOURCE__KINESIS__STREAM = local.stream
     CALI_STORE__ARCHIVE          = "s3://${local.buckets.archive}/logs"
     CALI_STORE__RECEIPTS         = "s3://${local.buckets.archive}/receipts"
+    CALI_STORE__MARKERS          = "s3://${local.buckets.archive}/markers"
     CALI_STORE__INDEX_BACKLOG    = "s3://${local.buckets.archive}/index-backlog"
     CALI_STORE__DEAD_LETTERS     = "s3://${local.buckets.dlq}/dlq"
+    CALI_QUALITY__REPORTS        = "s3://${local.buckets.archive}/quality"
     CALI_INDEX__USER             = local.search_user
     CHECKPOINTS_DIR              = "s3://${local.buckets.checkpoints}/checkpoints"
     SAVEPOINTS_DIR               = "s3://${local.buckets.checkpoints}/savepoints"

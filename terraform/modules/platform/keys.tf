@@ -48,7 +48,8 @@ module "key_stream" {
   }
 }
 
-# The same at rest: raw copy and dead letters. Administrators of the account are not among the readers.
+# The same at rest: raw copy and dead letters. Administrators of the account are not among the readers. A key knows no
+# folders: tools reads dead letters with it, and nothing of the raw copy, whose bucket refuses.
 module "key_raw" {
   source = "../kms"
 
@@ -83,12 +84,12 @@ module "key_archive" {
 
   users = {
     Writers = {
-      principals = [module.iam.role_arns.job]
+      principals = [module.iam.role_arns.job, module.iam.role_arns.tools] # lines and markers; reports of quality
       actions    = local.write
       via        = "s3"
     }
     Readers = {
-      principals = [module.iam.role_arns.replay, module.iam.role_arns.tools]
+      principals = [module.iam.role_arns.replay]
       actions    = ["kms:Decrypt"]
       via        = "s3"
     }

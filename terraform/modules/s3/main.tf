@@ -60,7 +60,8 @@ module "access_logs" {
   }
 }
 
-# Redacted lines, receipts of batches, and what OpenSearch did not take yet.
+# Redacted lines, receipts of batches, markers of hours, reports on them, and what OpenSearch did not take yet. A marker is
+# some hundred bytes, and reports are for people: neither is worth a colder class.
 module "archive" {
   source = "../bucket"
 
@@ -74,11 +75,13 @@ module "archive" {
   prefixes = {
     logs     = { prefix = "logs/", cold_after_days = var.days.archive_cold, expire_after_days = var.days.archive }
     receipts = { prefix = "receipts/", cold_after_days = var.days.archive_cold, expire_after_days = var.days.archive }
+    markers  = { prefix = "markers/", expire_after_days = var.days.archive }
+    reports  = { prefix = "quality/", expire_after_days = var.days.archive }
     backlog  = { prefix = "index-backlog/", expire_after_days = var.days.backlog }
   }
 }
 
-# Dead letters are the original bytes, not redacted.
+# Dead letters are the original bytes, not redacted. Besides people, `cali quality` reads them.
 module "dlq" {
   source = "../bucket"
 

@@ -30,7 +30,7 @@ variable "kms_key_arns" {
 }
 
 variable "role_arns" {
-  description = "Roles that have to read what few may read: the job and a replay their own unfinished files, tools a replay's backlog, Firehose what it retries."
+  description = "Roles that have to read what few may read: the job and a replay their own unfinished files, tools dead letters and a replay's backlog, Firehose what it retries."
   type = object({
     job      = string
     replay   = string
