@@ -4,10 +4,12 @@
     python3 scripts/release/deploy.py prod 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/cali@sha256:…
 
 Sets up what the job stands on, runs `cali setup opensearch` of the release that is to come, asks the operator for a
-savepoint, applies the overlay, waits until the operator calls the job stable and a checkpoint of it is done.
+savepoint, applies the overlay, waits until the operator calls the job stable and a checkpoint of it is done; then hands
+the manifest of this image to `cali replay`, as the ConfigMap cali-replay.
 
 Needs kubectl with the context `cali-ENV`, and kustomize. Ends with 0 when the image runs, with 1 when the job was not
-stopped, with 2 when it was and runs again as before, with 3 when none runs. Standard library only.
+stopped, with 2 when it was and runs again as before, with 3 when none runs, with 4 when the image runs and replays are
+of the one before. Standard library only.
 """
 
 import argparse
@@ -29,6 +31,7 @@ KUSTOMIZE = ROOT / "flink-k8s"
 NAMESPACE = "cali"
 JOB = "log-insight"
 SETUP = "setup-opensearch"
+REPLAY = "cali-replay"
 #: One name for all deployments: what an overlay no longer says goes away with the next one.
 MANAGER = "cali-deploy"
 BY_DIGEST = re.compile(r"(?P<repository>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
@@ -59,20 +62,20 @@ class Release:
         (ROOT / "build").mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="deploy-", dir=ROOT / "build") as folder:
             shutil.copy(KUSTOMIZE / "base" / "names.yaml", folder)
-            layer = self._layer(f"../../flink-k8s/{part}/{self.environment}")
-            (Path(folder) / "kustomization.yaml").write_text(json.dumps(layer))
+            (Path(folder) / "kustomization.yaml").write_text(json.dumps(self._layer(part)))
             rendered = _run("kustomize", "build", folder)
         if f"image: {self.image}\n" not in rendered:
             raise DeployError(f"flink-k8s/{part}/{self.environment} does not name {self.image}")
         return rendered
 
-    def _layer(self, resource: str) -> Object:
+    def _layer(self, part: str) -> Object:
         repository, _, digest = self.image.partition("@")
         return {
-            "resources": [resource],
+            "resources": [f"../../flink-k8s/{part}/{self.environment}"],
             "configurations": ["names.yaml"],
             "images": [{"name": repository, "digest": digest}],
-            "patches": [_LAST_STATE] if self.last_state else [],
+            # A replay has no state to go on from.
+            "patches": [_LAST_STATE] if self.last_state and part != "replay" else [],
         }
 
 
@@ -146,6 +149,7 @@ def main() -> int:
     cluster = Cluster(f"cali-{release.environment}", options.minutes, options.poll_seconds)
     try:
         before, overlay, savepoint = _prepare(cluster, release)
+        replay = release.render("replay")
     except DeployError as why:
         return _end(1, f"not deployed, the job is as it was: {why}")
     try:
@@ -154,6 +158,10 @@ def main() -> int:
         _await_running(cluster)
     except DeployError as why:
         return _went_wrong(cluster, before, savepoint, str(why))
+    try:
+        cluster.apply(json.dumps(_config_map(replay)))
+    except DeployError as why:
+        return _end(4, f"{release.image} runs, and replays take the image before, until this is done again: {why}")
     return _end(0, f"{release.image} runs in {release.environment}")
 
 
@@ -167,6 +175,12 @@ def _prepare(cluster: Cluster, release: Release) -> tuple[Object | None, str, st
         _require_running(before)
     _set_up(cluster, release)
     return before, overlay, _savepoint(cluster) if by_savepoint else None
+
+
+def _config_map(replay: str) -> Object:
+    """Return what the pods of `cali replay` mount: the manifest as a text, from which each run is made."""
+    metadata = {"name": REPLAY, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"manifest.yaml": replay}}
 
 
 def _went_wrong(cluster: Cluster, before: Object | None, savepoint: str | None, why: str) -> int:

@@ -88,9 +88,19 @@ class Cluster:
 
     def kinds(self) -> list[str]:
         """The kinds that matter, in the order in which they were applied."""
-        return [thing["kind"] for thing in self.told["applied"] if thing["kind"] in ORDER]
+        config_map = self.config_map()
+        return [
+            REPLAY if thing == config_map else thing["kind"]
+            for thing in self.told["applied"]
+            if thing["kind"] in ORDER or thing == config_map
+        ]
+
+    def config_map(self) -> dict[str, Any] | None:
+        """What each `cali replay` starts from."""
+        return next((each for each in self.applied("ConfigMap") if each["metadata"]["name"] == REPLAY), None)
 
 
+REPLAY = "cali-replay"
 ORDER = {"Job", "FlinkStateSnapshot", "FlinkDeployment"}
 
 
@@ -103,10 +113,28 @@ def cluster(tmp_path: Path, require_tool: Callable[[str], str]) -> Cluster:
 def test_an_image_runs_once_opensearch_is_set_up_and_a_savepoint_is_taken(cluster):
     ended = cluster.deploy()
     assert ended.returncode == 0, ended.stderr
-    assert cluster.kinds() == ["Job", "FlinkStateSnapshot", "FlinkDeployment", "FlinkStateSnapshot"]
+    assert cluster.kinds() == ["Job", "FlinkStateSnapshot", "FlinkDeployment", "FlinkStateSnapshot", REPLAY]
     assert cluster.applied("FlinkDeployment")[0]["spec"]["image"] == NEW
     assert cluster.applied("Job")[0]["spec"]["template"]["spec"]["containers"][0]["image"] == NEW
     assert ["savepoint" in shot["spec"] for shot in cluster.applied("FlinkStateSnapshot")] == [True, False]
+
+
+def test_replays_are_of_the_image_that_runs(cluster):
+    """Once the job runs, the ConfigMap has the replay's manifest with that image, settings and all."""
+    cluster.deploy(NEW, "--last-state")
+    settings, deployment = yaml.safe_load_all(cluster.config_map()["data"]["manifest.yaml"])
+    assert (settings["kind"], deployment["kind"]) == ("ConfigMap", "FlinkDeployment")
+    assert deployment["spec"]["image"] == NEW
+    assert deployment["spec"]["job"]["upgradeMode"] == "stateless"
+    assert settings["data"]["CALI_STORE__WRITE_ARCHIVE"] == "false"
+
+
+def test_a_job_that_runs_beside_replays_of_the_image_before_is_an_end_of_its_own(cluster):
+    cluster.told["refused"] = {"ConfigMap cali-replay": "configmaps is forbidden"}
+    ended = cluster.deploy()
+    assert ended.returncode == 4
+    assert f"{NEW} runs, and replays take the image before" in ended.stderr
+    assert "configmaps is forbidden" in ended.stderr
 
 
 def test_whoever_deploys_may_apply_everything_that_is_applied(cluster):
@@ -168,7 +196,7 @@ def test_a_first_installation_needs_no_savepoint(cluster):
     cluster.told["deployments"] = [[{}, status(1)]]
     ended = cluster.deploy()
     assert ended.returncode == 0, ended.stderr
-    assert cluster.kinds() == ["Job", "FlinkDeployment", "FlinkStateSnapshot"]
+    assert cluster.kinds() == ["Job", "FlinkDeployment", "FlinkStateSnapshot", REPLAY]
 
 
 def test_a_first_installation_that_does_not_run_is_left_to_be_looked_at(cluster):
@@ -206,7 +234,7 @@ def test_a_job_that_is_not_well_goes_on_from_its_last_checkpoint_when_told_so(cl
     cluster.told["objects"]["flinkdeployment"]["status"] = status(7, "DEPLOYED", "RESTARTING")
     ended = cluster.deploy(NEW, "--last-state")
     assert ended.returncode == 0, ended.stderr
-    assert cluster.kinds() == ["Job", "FlinkDeployment", "FlinkStateSnapshot"]
+    assert cluster.kinds() == ["Job", "FlinkDeployment", "FlinkStateSnapshot", REPLAY]
     assert cluster.applied("FlinkDeployment")[0]["spec"]["job"]["upgradeMode"] == "last-state"
 
 

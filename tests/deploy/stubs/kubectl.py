@@ -1,7 +1,8 @@
 """A kubectl of a cluster that is a file: what was applied, and what an operator is to say of it next.
 
 The file is $CLUSTER: `objects` (kind → object), `next` (kind → statuses, one for each question; the last one stays),
-`deployments` (the `next` of the FlinkDeployment after each change), `refused` (kind, asked for or applied → error),
+`deployments` (the `next` of the FlinkDeployment after each change), `refused` (kind, asked for or applied, or kind and
+name → error),
 `calls` and `applied`.
 """
 
@@ -27,7 +28,8 @@ def main(arguments: list[str]) -> int:
 def answer(cluster: dict[str, Any], arguments: list[str]) -> int:
     _, _, verb, *rest = arguments
     things = read_manifests() if verb in {"apply", "create"} else []
-    for kind in [thing["kind"] for thing in things] + rest[:1] * (verb == "get"):
+    named = [f"{thing['kind']} {thing['metadata'].get('name')}" for thing in things]
+    for kind in named + [thing["kind"] for thing in things] + rest[:1] * (verb == "get"):
         if kind in cluster["refused"]:
             sys.stderr.write(cluster["refused"][kind])
             return 1
