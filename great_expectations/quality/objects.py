@@ -9,8 +9,8 @@ from typing import IO, NamedTuple
 from jobs.commands.objects import Folder, ObjectGoneError
 
 #: Of a chunk at most; what is made of a line takes several times its bytes.
-CHUNK_LINES = 20_000
-CHUNK_BYTES = 24 * 1024 * 1024
+CHUNK_LINES = 50_000
+CHUNK_BYTES = 64 * 1024 * 1024
 
 #: A line of the archive has a record's bytes and some fields more. What is longer was not written by the job.
 MAX_LINE_BYTES = 16 * 1024 * 1024

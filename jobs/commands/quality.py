@@ -21,6 +21,7 @@ from quality.pages import hours_of_day, page_of, write_pages
 from quality.report import Finding, HourReport
 from schemas.hour_marker import HourMarker
 from udfs.redact import Redactor, load_redact_rules
+from udfs.worker import settle_garbage
 
 EXIT_FAILED = 1
 EXIT_UNKNOWN = 3
@@ -69,6 +70,7 @@ def _check(hours: Hours, settings: Settings, deadline: float, *, as_json: bool) 
     try:
         stores = _stores(settings)
         redactor = Redactor(load_redact_rules())
+        settle_garbage()
         for hour in hours.starts():
             marker = _await_marker(stores, hour, deadline)
             if marker is None:
