@@ -109,8 +109,7 @@ def cali(
         automount_service_account_token=asks_kubernetes,
         security_context=_POD_SECURITY,
         container_security_context=_CONTAINER_SECURITY,
-        # A scheduler that was restarted goes on with the pod that runs. What has ended is gone; Airflow has the log.
-        durable=True,
+        # It is found again by an Airflow that has lost its process (`durable`, the default); its log is in Airflow.
         on_finish_action="delete_pod",
         startup_timeout_seconds=int(START.total_seconds()),
         schedule_timeout_seconds=int(START.total_seconds()),
