@@ -26,6 +26,8 @@ FLUENT_BIT_RECORD = 1_048_556
 SHARD_BYTES, SHARD_RECORDS = 1e6, 1_000
 #: OpenSearch Service's own rule of thumb for the space beside the documents: index, reserve of the system, merges.
 INDEX_OVERHEAD = 1.45
+#: Requests that write, an hour: a marker is a file begun, filled and closed; a report and its pages are six files.
+HOURLY_PUTS = 3 + 6
 #: Of a node's processors, what system pods leave.
 ALLOCATABLE = 0.85
 
@@ -64,6 +66,10 @@ class Prices:
     endpoint_gb: float = field(default=0.01, metadata={"unit": "GB through such an endpoint", "source": OCTOBER_2024})
     key_month: float = field(default=1.0, metadata={"unit": "KMS key and month", "source": JULY_2024})
     secret_month: float = field(default=0.40, metadata={"unit": "secret and month", "source": JULY_2024})
+    database_hour: float = field(
+        default=0.032, metadata={"unit": "db.t4g.small, one zone, and hour", "source": ASSUMED}
+    )
+    database_gb_month: float = field(default=0.115, metadata={"unit": "GB of its gp3 and month", "source": ASSUMED})
     prompt_million: float = field(default=2.5, metadata={"unit": "10^6 prompt tokens", "source": SETTINGS})
     completion_million: float = field(default=10.0, metadata={"unit": "10^6 completion tokens", "source": SETTINGS})
 
@@ -87,6 +93,10 @@ class Case:
     busy: float = field(default=0.5, metadata={"is": "of a core that ingest may use at the peak; wanted"})
     task_vcpus: float = field(default=2, metadata={"is": "`taskManager.resource.cpu`, per degree of parallelism"})
     other_vcpus: float = field(default=12, metadata={"is": "JobManagers, Milvus, monitoring: the group `system`"})
+    airflow_vcpus: float = field(
+        default=3, metadata={"is": "one for Airflow's own pods, two for the check of an hour; 0 without Airflow"}
+    )
+    database_gb: float = field(default=20, metadata={"is": "disk of Airflow's database; the least that RDS gives"})
     least_vcpus: float = field(default=36, metadata={"is": "of the node groups' `min`"})
     document_ratio: float = field(default=1.37, metadata={"is": "document / line; measured"})
     index_days: float = field(default=14, metadata={"is": "`CALI_INDEX__RETENTION_DAYS`"})
@@ -152,7 +162,7 @@ def parallelism_of(case: Case) -> int:
 
 def vcpus_of(case: Case) -> int:
     """Return the processors of the nodes, in nodes of four."""
-    wanted = (parallelism_of(case) * case.task_vcpus + case.other_vcpus) / ALLOCATABLE
+    wanted = (parallelism_of(case) * case.task_vcpus + case.other_vcpus + case.airflow_vcpus) / ALLOCATABLE
     return max(int(case.least_vcpus), 4 * math.ceil(wanted / 4))
 
 
@@ -167,9 +177,12 @@ def search_nodes_of(case: Case) -> int:
 
 
 def s3_puts_of(case: Case) -> float:
-    """Return requests that write: archive and receipts, each file begun, filled and closed; state, some 20 files."""
+    """Return requests that write: archive and receipts, each file begun, filled and closed; state, some 20 files.
+
+    Those of markers and reports are fixed.
+    """
     checkpoints, parallelism = SECONDS / case.checkpoint_seconds, parallelism_of(case)
-    return checkpoints * parallelism * (2 * 3 + 20)
+    return checkpoints * parallelism * (2 * 3 + 20) + HOURS * HOURLY_PUTS
 
 
 def s3_gb_of(case: Case) -> float:
@@ -207,6 +220,7 @@ def items(case: Case) -> Iterator[tuple[str, float]]:
     yield "Firehose, raw copy", stream.rounded_gb(FIREHOSE_UNIT) * prices.firehose_gb
     yield "EKS control plane", HOURS * prices.cluster_hour
     yield "EKS nodes", HOURS * vcpus_of(case) * prices.vcpu_hour
+    yield "Airflow's database", HOURS * prices.database_hour + case.database_gb * prices.database_gb_month
     masters = case.search_masters * prices.search_master_hour
     yield "OpenSearch nodes", HOURS * (search_nodes_of(case) * prices.search_node_hour + masters)
     yield "OpenSearch disks", search_gb_of(case) * prices.search_gb_month

@@ -16,9 +16,11 @@ from benchmarks.cost import (
     page,
     parallelism_of,
     provisioned,
+    s3_puts_of,
     search_gb_of,
     stream_of,
     unaggregated,
+    vcpus_of,
     with_values,
 )
 
@@ -77,6 +79,19 @@ def test_parallelism_follows_the_peak():
 def test_disks_hold_days_copies_and_overhead():
     case = Case(gb_per_day=10, document_ratio=1.37, index_days=14, copies=2)
     assert search_gb_of(case) == pytest.approx(10 * 1.37 * 14 * 2 * 1.45)
+
+
+def test_airflow_costs_a_database_and_its_share_of_the_nodes():
+    # 4 TaskManagers of 2, 12 of others and 3 of Airflow need 27 processors (0.85 of a node are theirs); without it 24.
+    case = Case(gb_per_day=1_000, least_vcpus=4)
+    assert (vcpus_of(case), vcpus_of(replace(case, airflow_vcpus=0))) == (28, 24)
+    assert dict(items(case))["Airflow's database"] == pytest.approx(730 * 0.032 + 20 * 0.115)
+
+
+def test_an_hour_makes_files_whatever_comes_in_it():
+    # A file a checkpoint of an hour for archive and receipts, 20 of state; a marker; a report of six files.
+    case = Case(gb_per_day=1, checkpoint_seconds=3_600)
+    assert s3_puts_of(case) == pytest.approx(730 * (2 * (2 * 3 + 20) + 3 + 6))
 
 
 def test_nothing_is_free_but_slack():
