@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.commands import replay
+from jobs.replay.compare import Row
 from local.flink import FlinkError
 from local.kubernetes import RESOURCE, Kubernetes, replay_manifest
 
@@ -255,3 +256,13 @@ def test_what_is_no_flink_deployment_is_refused(kubernetes, place, value, status
     with pytest.raises(ApiException) as refused:
         api_of(kubernetes).create_namespaced_custom_object(*RESOURCE.split("/")[2:4], "cali", "flinkdeployments", body)
     assert refused.value.status == status
+
+
+def test_people_see_a_table(monkeypatch, capsys):
+    rows = [Row("2026-11-22T09:00Z", 12_000, 12_000, 11_999, 0, 1, overlap=False)]
+    monkeypatch.setattr(replay.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "120")
+    replay._show(rows, as_json=False)
+    shown = capsys.readouterr().out
+    assert "dead letters" in shown
+    assert [line.count("12,000") for line in shown.splitlines() if "12,000" in line] == [2, 2]
