@@ -99,11 +99,16 @@ def read_ledger(stores: Stores, hour: int, reports: list[ObjectReport]) -> Ledge
 def read_report(stores: Stores, hour: int) -> HourReport | None:
     """Return the report of an hour, if it was checked and a release that wrote reports as this one does has done it.
 
+    It is looked for before it is read: S3 may answer that what is not there is forbidden.
+
     Raises:
         BotoCoreError, ClientError: S3 failed.
     """
+    name = f"{hour_folder(hour)}/{REPORT}"
+    if name not in stores.reports.names(hour_folder(hour)):
+        return None
     try:
-        with stores.reports.open(f"{hour_folder(hour)}/{REPORT}") as stream:
+        with stores.reports.open(name) as stream:
             return HourReport.model_validate_json(stream.read())
     except (ObjectGoneError, pydantic.ValidationError):
         return None
