@@ -87,8 +87,8 @@ class Ledger:
 
 
 def latest(markers: Iterable[HourMarker]) -> HourMarker | None:
-    """Return the marker that counts: a receipt that came late makes another."""
-    return max(markers, key=lambda marker: marker.revision, default=None)
+    """Return the marker that counts. A receipt that came late makes another; a job without state counts anew."""
+    return max(markers, key=lambda marker: (marker.revision, marker.receipts), default=None)
 
 
 def _adds_up(receipt: Receipt) -> bool:

@@ -25,9 +25,10 @@ _MAX_SHOWN = 80
 def lines_table(chunk: Chunk, redactor: Redactor, skew_ms: int) -> pd.DataFrame:
     """Return a row a line; None where the line does not say.
 
-    Columns: `id`; `malformed`, why the line is no log document; `severity_text`; `service.name`, empty where there is no document at all; `arrival_time` and
-    `earliest_arrival`, the event time less the skew that is allowed, epoch milliseconds; `arrival_hour`, its start;
-    `unredacted`, the rules by which a secret or personal datum is still in the line, never the text itself.
+    Columns: `id`; `malformed`, why the line is no log document; `severity_text`; `service.name`, empty where there is
+    no document at all; `arrival_time` and `earliest_arrival`, the event time less the skew that is allowed, epoch
+    milliseconds; `arrival_hour`, its start; `unredacted`, the rules by which a secret or personal datum is still in the
+    line, never the text itself.
     """
     documents, problems = _read(chunk.lines)
     columns = {

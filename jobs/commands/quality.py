@@ -135,9 +135,9 @@ def _show(report: HourReport, page: str, *, as_json: bool) -> None:
         found = f"{report.lines:,} lines and {report.dead_letters:,} dead letters in {report.objects} objects"
         console.print(f"{found}. {escape(page)}")
         return
+    typer.echo(json.dumps(report.model_dump(mode="json") | {"page": page}, ensure_ascii=False))
     for finding in report.failed:
         typer.echo(f"{hour_name(report.hour)}: {_sentence(finding)}", err=True)
-    typer.echo(json.dumps(report.model_dump(mode="json") | {"page": page}, ensure_ascii=False))
 
 
 def _table(report: HourReport) -> Table:
