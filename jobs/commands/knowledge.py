@@ -21,13 +21,14 @@ from udfs.analyze.evaluate import LabelError
 from udfs.analyze.knowledge import KnowledgeError
 from udfs.analyze.retrieve import RetrievalError
 from udfs.analyze.score import Match, Query
-from udfs.analyze.sync import SyncError
+from udfs.analyze.sync import SyncError, UnansweredError
 from udfs.analyze.text import condense
 from udfs.meters import Meters
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-EXIT_FAILED = 1
+EXIT_NO = 1
+EXIT_UNKNOWN = 3
 #: Queries that got worse, in a message for people; the JSON has all.
 TOLD = 10
 
@@ -49,8 +50,8 @@ def sync(source: Source = "knowledge", queries: Queries = None, *, unchecked: Un
 
     It is `stage`, `check` and `promote` in one go, and may run as often as you like, also while the job searches. One
     JSON line (on a terminal a table) says what was done. Exit code 0: searches find exactly these documents; 1: they
-    do worse on the labelled queries, or there are none, or a document is wrong (named with its field), or Milvus does
-    not answer, and what is live has not changed; 2: a setting is wrong.
+    do worse on the labelled queries, or there are none, or a document is wrong (named with its field), and what is live
+    has not changed; 2: a setting is wrong; 3: Milvus or S3 does not answer, run it again.
 
     Examples:
 
@@ -72,8 +73,8 @@ def stage(source: Source = "knowledge") -> None:
 
     Documents that are staged already are left alone, and a run that was cut short is completed. `added`, `changed`,
     `deleted` and `unchanged` count documents, against those that are live. To look at what is staged, search it under
-    its own name, as below. Exit code 0: all is staged; 1: a document is wrong, or Milvus does not answer; 2: a setting
-    is wrong.
+    its own name, as below. Exit code 0: all is staged; 1: a document is wrong; 2: a setting is wrong; 3: Milvus or S3
+    does not answer.
 
     Examples:
 
@@ -95,7 +96,8 @@ def check(source: Source = "knowledge", queries: Queries = None) -> None:
     document that queries name is gone, or is not among the first three for any of its queries any more. So delete a
     document together with its labels. A first knowledge base needs no labelled queries; if it has some, half of them
     must find a document among the first three. Exit code 0: it may go live; 1: it is worse, as standard error says and
-    the JSON in full, or it is not staged as SOURCE is now, or there are no labelled queries; 2: a setting is wrong.
+    the JSON in full, or it is not staged as SOURCE is now, or there are no labelled queries; 2: a setting is wrong; 3:
+    Milvus or S3 does not answer.
 
     Examples:
 
@@ -116,7 +118,7 @@ def promote(source: Source = "knowledge", queries: Queries = None, *, unchecked:
 
     It checks by itself, so nothing gets between. What was live stays beside it until the next promotion. Exit code 0:
     they are live; 1: refused, for the reasons that `check` gives, and what is live has not changed; 2: a setting is
-    wrong.
+    wrong; 3: Milvus or S3 does not answer.
 
     Examples:
 
@@ -137,7 +139,8 @@ def search(
     """Show the documents that an incident with this text would find, a table on a terminal, NDJSON in a pipe.
 
     `score` is the probability that a document is about the same failure; those below
-    CALI_ANALYZE__SIMILARITY_THRESHOLD are not given to the analyst (`similar` is false).
+    CALI_ANALYZE__SIMILARITY_THRESHOLD are not given to the analyst (`similar` is false). Exit code 2: a setting is
+    wrong; 3: Milvus does not answer.
 
     Examples:
 
@@ -147,10 +150,8 @@ def search(
     """
     settings, secrets = load_settings(), load_secrets()
     content = sys.stdin.read() if text == "-" else text
-    try:
+    with _told_failures():
         matches = asyncio.run(_search(Query(service, condense(content)), settings, secrets))[:limit]
-    except RetrievalError as error:
-        _fail(str(error))
     threshold = settings.analyze.similarity_threshold
     if sys.stdout.isatty():
         Console().print(_table(matches, threshold))
@@ -183,10 +184,12 @@ def _table(matches: list[Match], threshold: float) -> Table:
 def _told_failures() -> Iterator[None]:
     try:
         yield
-    except (KnowledgeError, LabelError, SyncError, RetrievalError) as error:
-        _fail(str(error))
+    except (UnansweredError, RetrievalError) as error:
+        _end(EXIT_UNKNOWN, str(error))
+    except (KnowledgeError, LabelError, SyncError) as error:
+        _end(EXIT_NO, str(error))
     except (BotoCoreError, ClientError) as error:
-        _fail(f"S3: {error}")
+        _end(EXIT_UNKNOWN, f"S3: {error}")
 
 
 def _promote_line(report: PromoteReport) -> dict[str, Any]:
@@ -251,9 +254,9 @@ def _refuse(report: CheckReport) -> None:
     if worse:
         more = f" and {len(worse) - TOLD} more" if len(worse) > TOLD else ""
         lines.append(f"queries that got worse: {', '.join(worse[:TOLD])}{more}")
-    _fail("\n  ".join(lines))
+    _end(EXIT_NO, "\n  ".join(lines))
 
 
-def _fail(message: str) -> NoReturn:
+def _end(code: int, message: str) -> NoReturn:
     typer.echo(message, err=True)
-    raise typer.Exit(EXIT_FAILED)
+    raise typer.Exit(code)

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from jobs.commands.objects import folder
+from jobs.hours import Hours, HoursError, hour_name, hours_between
 from jobs.log_insight.settings import Settings, load_settings
-from jobs.replay.hours import Hours, HoursError, hour_name, hours_between
 from quality.accounts import Account
 from quality.check import Limits, Stores, check_hour, read_ledger, read_marker, read_report
 from quality.pages import hours_of_day, page_of, write_pages

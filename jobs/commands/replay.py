@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.commands.objects import Folder, folder
+from jobs.hours import Hours, HoursError, hours_between
 from jobs.log_insight.opensearch import connect
 from jobs.log_insight.settings import Settings, load_secrets, load_settings
 from jobs.replay.cluster import Deployments, ExistsError, NoClusterError, RefusedError, UnavailableError
 from jobs.replay.compare import PartialAnswerError, Places, Row, UnreadableError, total
 from jobs.replay.compare import compare as compare_hours
-from jobs.replay.hours import Hours, HoursError, hours_between
 from jobs.replay.manifest import ManifestError, Object, Run, build, differences, read_template, run_named
 from jobs.replay.outcome import Verdict, outcome
 

@@ -16,7 +16,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from jobs.commands.objects import Folder
-from jobs.replay.hours import Hours, hour_name
+from jobs.hours import Hours, hour_name
 from schemas.log_document import document_id
 from schemas.receipt import Receipt, sequence_order
 from udfs.chunk import HOUR_MS, hour_folder

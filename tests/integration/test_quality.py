@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.commands.objects import folder
-from jobs.replay.hours import hour_name
+from jobs.hours import hour_name
 from local.run import Run
 from udfs.chunk import HOUR_MS, hour_folder
 

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from jobs.commands.objects import LocalFolder
+from jobs.hours import hours_between
 from jobs.replay.compare import PartialAnswerError, Places, Received, Row, UnreadableError, compare, received_by, total
-from jobs.replay.hours import hours_between
 from schemas.receipt import Receipt
 
 START = 1_795_338_000_000  # 2026-11-22T09:00:00Z

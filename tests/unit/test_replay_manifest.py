@@ -6,8 +6,8 @@ import json
 import pytest
 import yaml
 
+from jobs.hours import HoursError, hours_between
 from jobs.log_insight.settings import Settings
-from jobs.replay.hours import HoursError, hours_between
 from jobs.replay.manifest import ManifestError, build, differences, read_template, run_named
 from local.kubernetes import replay_manifest
 
