@@ -24,7 +24,7 @@ from udfs.analyze.evaluate import LabelError, LabelledQuery, Ranked, Verdict, co
 from udfs.analyze.knowledge import MAX_BYTES, Document, KnowledgeError, is_document, parse_documents
 from udfs.analyze.retrieve import RetrievalError, Retriever, query_of
 from udfs.analyze.score import Query
-from udfs.analyze.sync import Live, StageReport, SyncError, find_live, find_staged, promote, stage
+from udfs.analyze.sync import Live, StageReport, SyncError, UnansweredError, find_live, find_staged, promote, stage
 from udfs.meters import Meters
 
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -62,7 +62,7 @@ class KnowledgeBase:
 
     Raises:
         KnowledgeError: a document is wrong, or there is none.
-        SyncError: Milvus does not answer.
+        UnansweredError: Milvus does not answer.
     """
 
     def __init__(self, source: str, settings: Settings, secrets: Secrets, queries: str | None = None) -> None:
@@ -238,4 +238,4 @@ def _connect(settings: Settings, secrets: Secrets) -> MilvusClient:
     try:
         return MilvusClient(settings.milvus.uri, token=token, timeout=CONNECT_TIMEOUT_SECONDS)
     except MilvusException as error:
-        raise SyncError(f"Milvus at {settings.milvus.uri}: {error.message}") from None
+        raise UnansweredError(f"Milvus at {settings.milvus.uri}: {error.message}") from None

@@ -39,6 +39,10 @@ class SyncError(Exception):
     """Documents cannot be staged or promoted. Nothing that is live has changed."""
 
 
+class UnansweredError(SyncError):
+    """Milvus does not answer or refuses: it is not known whether they can be. Trying again may help."""
+
+
 class Row(NamedTuple):
     """One passage as it lies in Milvus, without its vector."""
 
@@ -101,7 +105,8 @@ def stage(client: MilvusClient, alias: str, documents: Sequence[Document], embed
     somebody else staged before is dropped.
 
     Raises:
-        SyncError: Milvus does not answer or refuses, or there are too many documents.
+        SyncError: there are too many documents, or somebody else writes to the same collection.
+        UnansweredError: Milvus does not answer or refuses.
     """
     wanted = _wanted(documents)
     if len(wanted) > MAX_ROWS:
@@ -128,7 +133,8 @@ def find_staged(client: MilvusClient, alias: str, documents: Sequence[Document])
     """Return the collection that holds exactly `documents`, staged or live already.
 
     Raises:
-        SyncError: they were not staged, or not to the end; or Milvus does not answer.
+        SyncError: they were not staged, or not to the end.
+        UnansweredError: Milvus does not answer or refuses.
     """
     revisions = _revisions(_wanted(documents))
     collection = _name(alias, revisions)
@@ -146,7 +152,8 @@ def find_live(client: MilvusClient, alias: str) -> Live | None:
     """Return what is live, None where nothing is.
 
     Raises:
-        SyncError: Milvus does not answer.
+        SyncError: the alias is a collection.
+        UnansweredError: Milvus does not answer or refuses.
     """
     with _explained():
         collection = _target(client, alias)
@@ -162,7 +169,8 @@ def promote(client: MilvusClient, alias: str, collection: str, live: str | None)
     What was cut short is completed by the next promotion.
 
     Raises:
-        SyncError: another collection than `live` is live now, or Milvus does not answer.
+        SyncError: another collection than `live` is live now.
+        UnansweredError: Milvus does not answer or refuses.
     """
     with _explained():
         now = _target(client, alias)
@@ -295,7 +303,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        raise SyncError(f"Milvus: {error.message}") from error
+        raise UnansweredError(f"Milvus: {error.message}") from error
 
 
 def _report(
