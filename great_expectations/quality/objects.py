@@ -90,7 +90,7 @@ def _read_lines(stream: IO[bytes]) -> Generator[list[bytes], None, str | None]:
     with gzip.GzipFile(fileobj=stream) as content:
         while True:
             try:
-                data = content.read(_READ_BYTES)
+                data = content.read1(_READ_BYTES)  # `read` would lose what comes before the fault
             except EOFError:
                 return f"truncated: the gzip stream has no end, {total} bytes could be read"
             except (gzip.BadGzipFile, zlib.error) as error:

@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 # Before the library is imported, which would send usage events.
@@ -26,11 +27,8 @@ class TableValidator:
     """Validates the chunks of one table against a suite, and adds up what came of them."""
 
     def __init__(self, suite: gx.ExpectationSuite) -> None:
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
-        asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("table")
-        self._batches = asset.add_batch_definition_whole_dataframe("chunk")
-        self._suite = context.suites.add(suite)
+        self._batches, suites = _library()
+        self._suite = suites.add_or_update(suite)
         self._results: list[ExpectationValidationResult] = []
 
     def validate(self, table: pd.DataFrame, where: Callable[[int], str], unlisted: int = 0) -> None:
@@ -52,6 +50,15 @@ class TableValidator:
         return self._results
 
 
+@cache
+def _library() -> tuple[Any, Any]:
+    """Return where tables go in and where suites are kept. One for a process: each makes a folder for pages."""
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("table")
+    return asset.add_batch_definition_whole_dataframe("chunk"), context.suites
+
+
 def name_of(result: ExpectationValidationResult) -> str:
     """Return the name that the suite gave to the result's expectation."""
     return str(result.expectation_config.meta["name"])
@@ -66,7 +73,8 @@ def _located(
     rows = result.result.pop("partial_unexpected_index_list", None) or ()
     values = result.result["partial_unexpected_list"]
     result.result["partial_unexpected_list"] = [
-        f"{_text(value)} ({where(row)})" for value, row in zip(values, rows, strict=True)
+        f"{_shown(value, result.expectation_config.kwargs)} ({where(row)})"
+        for value, row in zip(values, rows, strict=True)
     ]
     result.result["element_count"] += unlisted
     return _completed(result)
@@ -103,9 +111,14 @@ def _completed(result: ExpectationValidationResult) -> ExpectationValidationResu
     return result
 
 
-def _text(value: Any) -> str:
+def _shown(value: Any, columns: Mapping[str, Any]) -> str:
     if isinstance(value, tuple):
-        return " and ".join(map(_text, value))
+        pair = zip((columns["column_A"], columns["column_B"]), value, strict=True)
+        return ", ".join(f"{column} {_text(each)}" for column, each in pair)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "nothing"
     if isinstance(value, float) and value.is_integer():

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -269,7 +270,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Hour], object], set[str]]] = {
         {"dead-letters.dead_as_received"},
     ),
     "a truncated object of letters": (
-        lambda hour: hour.objects("dlq")[0].write_bytes(hour.objects("dlq")[0].read_bytes()[:-9]),
+        lambda hour: hour.objects("dlq")[0].write_bytes(hour.objects("dlq")[0].read_bytes()[:40]),
         {"dead-letters.objects_are_whole", "dead-letters.dead_as_received"},
     ),
 }
@@ -333,6 +334,17 @@ def test_volume_is_not_judged_before_there_are_three_days(hour):
         (hour.root / "quality" / hour_folder(HOUR - day * DAY_MS) / "result.json").unlink()
     silence_a_service(hour)
     assert hour.failed() == set()
+
+
+def test_what_comes_before_a_fault_is_read(hour):
+    path = hour.objects("logs")[1]
+    whole = len(gzip.decompress(path.read_bytes()).splitlines())
+    truncate(hour)
+    (damaged,) = [finding for finding in hour.check().report.failed if finding.expectation == "objects_are_whole"]
+    assert path.name in damaged.examples[0]
+    (lines,) = [finding for finding in hour.check().report.findings if finding.expectation == "archived_as_received"]
+    archived, received = map(int, re.findall(r"archived(?:_by_receipts)? (\d+)", lines.examples[0]))
+    assert 0 < received - archived < whole / 2
 
 
 def test_examples_say_where_and_never_what_was_secret(hour):
