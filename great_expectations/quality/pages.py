@@ -99,7 +99,7 @@ def write_pages(reports: Folder, checked: Checked, of_the_day: Sequence[HourRepo
     for name, page in pages.items():
         reports.write(name, page.encode())
     reports.write(f"{folder}/{REPORT}", checked.report.to_bytes())
-    days = {name.partition("/")[0] for name in reports.names("") if name.startswith("dt=")}
+    days = [name for name in reports.folders() if name.startswith("dt=")]
     reports.write(PAGE, render_days(days).encode())
 
 

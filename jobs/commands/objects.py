@@ -25,6 +25,10 @@ class Folder(Protocol):
         """Yield the names of finished objects below a sub-folder, in order; `""` is the root."""
         ...
 
+    def folders(self) -> list[str]:
+        """Return the names of the sub-folders of the root, in order, without what is in them."""
+        ...
+
     def open(self, name: str) -> IO[bytes]:
         """Open an object for reading as a stream.
 
@@ -64,6 +68,10 @@ class LocalFolder:
         for path in sorted((self._root / below).rglob("*")):
             if path.is_file() and not path.name.startswith((".", "_")):
                 yield path.relative_to(self._root).as_posix()
+
+    def folders(self) -> list[str]:
+        """Return the folders of the root."""
+        return sorted(path.name for path in self._root.iterdir() if path.is_dir()) if self._root.is_dir() else []
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file."""
@@ -107,6 +115,13 @@ class S3Folder:
         for page in pages:
             for entry in page.get("Contents", ()):
                 yield entry["Key"].removeprefix(self._prefix).lstrip("/")
+
+    def folders(self) -> list[str]:
+        """Return what stands before the next slash of keys."""
+        root = self._key("")
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=root, Delimiter="/")
+        found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", ())]
+        return [prefix.removeprefix(root).rstrip("/") for prefix in found]
 
     def open(self, name: str) -> IO[bytes]:
         """Open an object."""
