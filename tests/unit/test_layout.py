@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("grafana", "jobs", "local", "schemas", "udfs")
+PACKAGES = ("grafana", "great_expectations", "jobs", "local", "schemas", "udfs")
 MAY_IMPORT_PYFLINK = ("jobs/", "udfs/operators/")
 
 
