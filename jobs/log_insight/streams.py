@@ -29,17 +29,17 @@ def side_output(stream: DataStream, tag: OutputTag) -> DataStream:
 
 
 def stream_graph(env: StreamExecutionEnvironment, job_name: str) -> JavaObject:
-    """Return the job as it is submitted; operators of the alert path, and `seal`, end a bundle with each element.
+    """Return the job as it is submitted; operators of the alert path end a bundle with each element.
 
     They have event timers, and PyFlink 2.3 loses some: a watermark that comes while a bundle is under way waits for its
     end, and a checkpoint ends the bundle. So the timers of that watermark fire between the end of the bundle and the
     checkpoint, which has neither them nor what they do. A job that is restored from it never tells of their incidents.
-    No watermark waits where no bundle is ever under way. Elements are few here: groups of a second or the receipts of
-    batches, not records.
+    No watermark waits where no bundle is ever under way. Elements are few here: groups of a second, not records. `seal`
+    has a timer too, and sets it again with every receipt.
     """
     graph = env._generate_stream_graph(clear_transformations=True, job_name=job_name)  # noqa: SLF001 - no public way
     for node in graph.getStreamNodes().toArray():
-        if node.getSlotSharingGroup() == SlotGroup.ALERT.value or node.getTransformationUID() == OperatorId.SEAL.value:
+        if node.getSlotSharingGroup() == SlotGroup.ALERT.value:
             _set_option(node.getOperatorFactory().getOperator(), BUNDLE_SIZE, "1")
     return graph
 

@@ -49,6 +49,16 @@ def test_receipts_account_for_every_line(run, manifest):
     assert totals == {"archived": manifest.lines, "dead": manifest.dead_letters}
 
 
+def test_an_hour_is_marked_when_it_is_over_and_not_because_the_job_ends(run):
+    """A story has receipts of one hour, or of two when it crosses a border."""
+    receipts = list(run.stores.receipts())
+    latest = max(receipt["hour"] for receipt in receipts)
+    marked = {marker["hour"]: marker for marker in run.stores.markers()}
+    assert latest not in marked
+    for hour in {receipt["hour"] for receipt in receipts} & set(marked):
+        assert marked[hour]["archived"] == sum(each["archived"] for each in receipts if each["hour"] == hour)
+
+
 def test_no_secret_leaves_but_for_the_dead_letters(run, manifest, told):
     archive = folder(run.settings.store.archive, run.settings.aws)
     seen = []

@@ -71,29 +71,18 @@ def test_slow_dependencies_have_slots_of_their_own(graph):
     assert graph[OperatorId.INGEST.value].slot_group == SlotGroup.INGEST
 
 
-#: Of the slot group that has operators of the JVM in it.
-PYTHON_IN_INGEST = {
-    OperatorId.INGEST.value,
-    OperatorId.SEAL_KEY.value,
-    OperatorId.SEAL.value,
-    OperatorId.ADMIT_KEY.value,
-}
-
-
-def test_operators_with_timers_end_a_bundle_with_each_element_and_the_others_do_not():
+def test_operators_of_the_alert_path_end_a_bundle_with_each_element_and_the_others_do_not():
     settings = Settings(flink=FlinkSettings(connectors_jar=str(CONNECTORS_JAR)), store=LOCAL)
     env = StreamExecutionEnvironment.get_execution_environment(configuration(settings))
     build(env, settings)
-    one_by_one = {}
+    sizes: dict[str, set[str]] = {}
     for node in stream_graph(env, "test").getStreamNodes().toArray():
-        uid, group = node.getTransformationUID(), node.getSlotSharingGroup()
-        if group != SlotGroup.INGEST.value or uid in PYTHON_IN_INGEST:
-            size = node.getOperatorFactory().getOperator().getConfiguration().toMap().get(BUNDLE_SIZE)
-            assert size in {"1", str(LIVE_BUNDLE.elements)}
-            one_by_one[uid, group] = size == "1"
-    assert {uid for uid, group in one_by_one if group == SlotGroup.INGEST.value} == PYTHON_IN_INGEST
-    for (uid, group), is_one in one_by_one.items():
-        assert is_one == (group == SlotGroup.ALERT.value or uid == OperatorId.SEAL.value), uid
+        group = node.getSlotSharingGroup()
+        if group != SlotGroup.INGEST.value:  # there are operators of the JVM in it
+            options = node.getOperatorFactory().getOperator().getConfiguration().toMap()
+            sizes.setdefault(group, set()).add(options.get(BUNDLE_SIZE))
+    live = str(LIVE_BUNDLE.elements)
+    assert sizes == {"alert": {"1"}, "analyze": {live}, "index": {live}}
 
 
 @pytest.mark.parametrize("kind", [SourceKind.S3, SourceKind.FILE])

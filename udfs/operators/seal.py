@@ -27,8 +27,9 @@ def all_hours(chunk: bytes) -> str:
 class SealFunction(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
     """From chunks of `Receipt` lines, all of one key, to chunks of `HourMarker` lines.
 
-    One event timer waits at the end of the first hour that is not marked. It is set with every receipt: when a live job
-    is stopped with drain it fires, at a watermark that says nothing of time, and a start from that savepoint needs it.
+    One event timer waits at the end of the first hour that is not marked. It is set with every receipt, because a
+    snapshot may lack it: a checkpoint that PyFlink took in the moment it fired (`streams.stream_graph`), or a savepoint
+    of a live job stopped with drain, where it fires at a watermark that says nothing of time.
     """
 
     def __init__(self, settings: Settings) -> None:
