@@ -12,7 +12,7 @@ STACK_TESTS := tests/integration/test_local_stack.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint unit-test flink-test integration-test stack-test java-test in-turn at-leisure \
-	deploy-tools deploy-test clean lock
+	deploy-tools deploy-test airflow airflow-test clean lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ in-turn: setup
 	done
 
 at-leisure: setup
-	+@for target in deploy-test java-test; do \
+	+@for target in airflow-test deploy-test java-test; do \
 		$(MAKE) --no-print-directory $$target || exit; \
 	done
 
@@ -65,12 +65,19 @@ deploy-tools: setup ## Make the programs that deploy-test runs, in build/deploy-
 deploy-test: deploy-tools ## Run the tests of what is deployed: manifests, image, Terraform, workflows, alert rules.
 	nice $(BIN)/pytest tests/deploy
 
+airflow: setup ## Install Airflow in build/airflow/venv, an environment of its own.
+	@$(BIN)/python scripts/airflow_environment.py
+
+airflow-test: airflow ## Run the tests of the DAGs, each task's command as a process.
+	nice $(BIN)/pytest tests/airflow
+
 lock: setup ## Rewrite the lock files for pyproject.toml and requirements/*.in; pins that still fit stay.
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements/dev.txt
 	@cp requirements/dev.txt requirements/job.txt # its pins, so that both have the same; as constraints their markers would bind, too
 	$(COMPILE) pyproject.toml --output-file requirements/job.txt
 	$(COMPILE) --constraint requirements/dev.txt requirements/bootstrap.in --output-file requirements/bootstrap.txt
 	$(COMPILE) requirements/deploy-tools.in --output-file requirements/deploy-tools.txt
+	$(COMPILE) requirements/airflow.in --output-file requirements/airflow.txt
 
 clean: ## Stop the local stack and remove what was built; .venv stays.
 	@if [ -x $(BIN)/cali ]; then $(BIN)/cali down; fi

@@ -23,7 +23,7 @@ import os
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, DeadlineAlert, DeadlineReference
-from cali_pods import DEFAULT_ARGS, cali, late
+from cali_pods import DAG_ARGS, cali, late
 
 #: How long the command waits for the marker: a checkpoint, a restart of the job and some backlog fit into it.
 WAIT = timedelta(minutes=40)
@@ -53,7 +53,7 @@ with DAG(
             "and was due by {{ deadline.deadline_time }}"
         ),
     ),
-    default_args=DEFAULT_ARGS,
+    **DAG_ARGS,
 ) as dag:
     cali(
         "check",
@@ -68,7 +68,7 @@ with DAG(
         ],
         about=(
             "hour {{ data_interval_start.strftime('%Y-%m-%d %H:%M') }} UTC\n"
-            "Report: {{ var.value.cali_reports }}/{{ data_interval_start.strftime('dt=%Y-%m-%d/hour=%H') }}"
+            "Report: {{ var.value.cali_reports }}/{{ data_interval_start.strftime('dt=%Y-%m-%d/hour=%H') }}/index.html"
         ),
         doc_md="`cali quality` over the hour, once its complete-marker is there.",
         timeout=WAIT + timedelta(minutes=15),

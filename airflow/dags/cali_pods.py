@@ -16,6 +16,7 @@ from kubernetes.client import models as k8s
 NAMESPACE = "cali"
 CONTAINER = "cali"
 SECRETS_DIR = "/var/run/secrets/cali"
+MANIFEST_DIR = "/etc/cali/replay"
 #: The connection of type "Slack Incoming Webhook"; its password is the webhook's address.
 SLACK = "cali_slack"
 #: How long a pod may wait for a node, and then for its image.
@@ -23,18 +24,37 @@ START = timedelta(minutes=10)
 #: What a command says by its exit code: no, for good (1); a wrong setting (2). Asking again gives the same answer.
 FINAL = frozenset({1, 2})
 
-#: What every DAG gives its tasks. A pod that was lost, or a Kubernetes that did not answer, is tried again.
-DEFAULT_ARGS: dict[str, Any] = {
-    "owner": "cali",
-    "retries": 3,
-    "retry_delay": timedelta(minutes=1),
-    "retry_exponential_backoff": 2,
-    "max_retry_delay": timedelta(minutes=15),
-}
+#: So much of a log is quoted in a message.
+SLACK_CHARACTERS = 1500
 
-_ESCAPED = "| string | replace('&', '&amp;') | replace('<', '&lt;') | replace('>', '&gt;') | replace('`', \"'\")"
-#: The end of what the pod said last, which the exception has; a message of Slack has an end too.
-_WHAT_HAPPENED = f"```{{{{ (exception {_ESCAPED})[-1500:] }}}}```"
+
+def last_words(exception: object) -> str:
+    """Return the end of what a pod said, which is the exception's text, for a code block of Slack.
+
+    Results, which a command writes as JSON lines, are left out. Kubernetes keeps so much of a log as fits, so what it
+    begins with may be the rest of one.
+    """
+    first, *lines = str(exception).splitlines() or [""]
+    while lines and (lines[0].startswith("{") or lines[0].endswith("}")):
+        del lines[0]
+    said = "\n".join([first, *(line for line in lines if not line.startswith("{"))])[-SLACK_CHARACTERS:]
+    for character, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("`", "'")):
+        said = said.replace(character, escaped)
+    return said
+
+
+#: What every DAG is made with.
+DAG_ARGS: dict[str, Any] = {
+    "default_args": {
+        "owner": "cali",
+        # A pod that was lost, or a Kubernetes that did not answer, is tried again.
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=15),
+    },
+    "user_defined_filters": {"last_words": last_words},
+}
 
 
 class UnlessFinal(RetryPolicy):
@@ -73,7 +93,7 @@ def cali(
     memory: str = "512Mi",
     final: frozenset[int] = FINAL,
     asks_kubernetes: bool = False,
-    config_maps: dict[str, str] | None = None,
+    manifest: str | None = None,
 ) -> KubernetesPodOperator:
     """Return a task that runs `cali ARGUMENTS…` in the project's image.
 
@@ -88,9 +108,12 @@ def cali(
         memory: what the pod gets, and what it is killed above.
         final: exit codes after which it is not tried again.
         asks_kubernetes: whether the command speaks to Kubernetes' API, with the rights of cali-tools.
-        config_maps: ConfigMap → folder in which it is mounted.
+        manifest: of replays, a ConfigMap with `manifest.yaml`.
     """
-    volumes, mounts = _volumes(config_maps or {})
+    volumes, mounts = _volumes(manifest)
+    variables = {"CALI_SECRETS_DIR": SECRETS_DIR}
+    if manifest:
+        variables["CALI_REPLAY__MANIFEST"] = f"{MANIFEST_DIR}/manifest.yaml"
     return KubernetesPodOperator(
         task_id=task_id,
         name="{{ ti.dag_id }}-{{ ti.task_id }}",
@@ -98,7 +121,7 @@ def cali(
         image="{{ var.value.cali_image }}",
         arguments=["cali", *arguments],
         env_from=[k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name="cali-settings"))],
-        env_vars={"CALI_SECRETS_DIR": SECRETS_DIR},
+        env_vars=variables,
         volumes=volumes,
         volume_mounts=mounts,
         container_resources=_resources(cpu, memory),
@@ -132,8 +155,9 @@ def cali(
 def failure(about: str) -> SlackWebhookNotifier:
     """Return what tells Slack, once, that a task has failed for good: `about`, the task, its log, its last words."""
     task = "Task `{{ ti.task_id }}`, try {{ ti.try_number }}: <{{ ti.log_url }}|log>"
+    said = "```{{ exception | last_words }}```"
     return SlackWebhookNotifier(
-        slack_webhook_conn_id=SLACK, text=f":x: *{{{{ dag.dag_id }}}}* failed: {about}\n{task}\n{_WHAT_HAPPENED}"
+        slack_webhook_conn_id=SLACK, text=f":x: *{{{{ dag.dag_id }}}}* failed: {about}\n{task}\n{said}"
     )
 
 
@@ -166,7 +190,7 @@ def _resources(cpu: str, memory: str) -> k8s.V1ResourceRequirements:
     )
 
 
-def _volumes(config_maps: dict[str, str]) -> tuple[list[k8s.V1Volume], list[k8s.V1VolumeMount]]:
+def _volumes(manifest: str | None) -> tuple[list[k8s.V1Volume], list[k8s.V1VolumeMount]]:
     secrets = k8s.V1SecretVolumeSource(secret_name="cali-secrets", default_mode=0o440)  # noqa: S106 - the group is fsGroup
     volumes = [
         k8s.V1Volume(name="secrets", secret=secrets),
@@ -176,7 +200,7 @@ def _volumes(config_maps: dict[str, str]) -> tuple[list[k8s.V1Volume], list[k8s.
         k8s.V1VolumeMount(name="secrets", mount_path=SECRETS_DIR, read_only=True),
         k8s.V1VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108 - the pod's own
     ]
-    for name, folder in config_maps.items():
-        volumes.append(k8s.V1Volume(name=name, config_map=k8s.V1ConfigMapVolumeSource(name=name)))
-        mounts.append(k8s.V1VolumeMount(name=name, mount_path=folder, read_only=True))
+    if manifest:
+        volumes.append(k8s.V1Volume(name="manifest", config_map=k8s.V1ConfigMapVolumeSource(name=manifest)))
+        mounts.append(k8s.V1VolumeMount(name="manifest", mount_path=MANIFEST_DIR, read_only=True))
     return volumes, mounts

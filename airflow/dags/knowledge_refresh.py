@@ -9,9 +9,11 @@ of both; the alias moves where the new one answers no worse.
 | `check` | asks the labelled queries, staged against live |
 | `promote` | checks once more itself, then moves the alias |
 
-A collection's name is a hash of its documents, so each task finds by itself what the one before has made, and a run over
-unchanged documents does nothing. **When it fails:** Slack names the queries that got worse. The alias is where it was,
-and alerts go on with the knowledge of yesterday. Correct the document or the query, then clear the run from `stage` on.
+A collection's name is a hash of its documents: each task finds by itself what the one before has made, and a run over
+unchanged documents does nothing.
+
+**When it fails:** Slack names the queries that got worse. The alias is where it was, and alerts go on with yesterday's
+knowledge. Correct the document or the query, then clear the run from `stage` on.
 
 **Catch-up:** none. The documents are those of now, whatever day the run is for.
 """
@@ -19,7 +21,7 @@ and alerts go on with the knowledge of yesterday. Correct the document or the qu
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, chain
-from cali_pods import DEFAULT_ARGS, cali
+from cali_pods import DAG_ARGS, cali
 
 #: Kubernetes puts the pod's variable there; ConfigMap cali-settings has that of the environment.
 SOURCE = "$(KNOWLEDGE_URI)"
@@ -35,7 +37,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=6),
-    default_args=DEFAULT_ARGS,
+    **DAG_ARGS,
 ) as dag:
     chain(
         *(

@@ -17,7 +17,7 @@ Clear `start` with all that follows it for another try under the same name.
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from cali_pods import DEFAULT_ARGS, cali
+from cali_pods import DAG_ARGS, cali
 
 #: How long a try waits. There are four, so a replay may take eight hours; a day of the archive takes less.
 LONGEST = timedelta(hours=2)
@@ -52,7 +52,7 @@ with DAG(
             maxLength=26,
         ),
     },
-    default_args=DEFAULT_ARGS,
+    **DAG_ARGS,
 ) as dag:
     start = cali(
         "start",
@@ -62,7 +62,7 @@ with DAG(
         timeout=timedelta(minutes=10),
         pool=POOL,
         asks_kubernetes=True,
-        config_maps={"cali-replay": "/etc/cali/replay"},
+        manifest="cali-replay",  # a deployment applies it
     )
     wait = cali(
         "wait",
@@ -90,4 +90,4 @@ with DAG(
         pool=POOL,
         asks_kubernetes=True,
     )
-    start >> wait >> compare >> remove.as_teardown(setups=start, on_failure_fail_dagrun=True)
+    start >> wait >> compare >> remove.as_teardown(setups=start)
