@@ -11,12 +11,12 @@ with the receipts as the witness. The report goes to S3 as JSON and as a page.
 | 3 | the hour's marker did not come within 40 minutes | likewise; the job is down, far behind or stands still |
 | other | the pod was lost, or killed | three more tries |
 
-**When it fails:** open the report that Slack links, and look the expectation up in `docs/operations/airflow.md`. Clear
+**When it fails:** open the report that Slack links, and look the expectation up in `docs/operations/quality.md`. Clear
 the task to check the hour again; however often that is done, the outcome is that of once.
 
 **Late hours:** a run that has not ended an hour after its hour did is told to Slack by a Deadline Alert.
 
-**Catch-up:** hours that Airflow missed are checked afterwards, two at a time, from `CALI_ARCHIVE_SINCE` on.
+**Catch-up:** hours that Airflow missed are checked afterwards, two at a time, from `ARCHIVE_SINCE` on.
 """
 
 import os
@@ -28,7 +28,7 @@ from cali_pods import DAG_ARGS, cali, late
 #: How long the command waits for the marker: a checkpoint, a restart of the job and some backlog fit into it.
 WAIT = timedelta(minutes=40)
 #: The first hour to be checked, of the environment. Where nobody says it, nothing is caught up.
-SINCE = os.environ.get("CALI_ARCHIVE_SINCE")
+SINCE = os.environ.get("ARCHIVE_SINCE")
 #: From the end of the hour.
 LATE = timedelta(hours=1)
 HOUR = timedelta(hours=1)

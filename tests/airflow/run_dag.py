@@ -19,7 +19,7 @@ def main() -> None:
     folder = Path(conf.get("core", "dags_folder"))
     bag = BundleDagBag(dag_folder=folder / f"{dag_id}.py", bundle_path=folder, bundle_name="dags-folder")
     dag = bag.dags[dag_id]
-    dag.deadline = None  # `dag.test()` of 3.3.2 fails at the end of a run that has one (apache/airflow#73428)
+    dag.deadline = None  # `dag.test()` of Airflow 3.3.2 fails at the end of a good run that has one
     for task in dag.tasks if retry_seconds else ():
         task.retry_delay = timedelta(seconds=float(retry_seconds[0]))
         task.max_retry_delay = task.retry_delay

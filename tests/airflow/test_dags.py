@@ -170,7 +170,7 @@ def test_only_tasks_that_ask_kubernetes_have_a_token(found):
 def test_the_archive_is_caught_up_from_the_first_hour_on_and_not_before_one_is_set(inspect, found):
     """Where the environment says since when there is an archive, no hour after that is left out."""
     assert found["dags"]["archive_quality"]["catchup"] is False
-    since = inspect(DAGS, CALI_ARCHIVE_SINCE="2026-11-22T12:00:00+00:00")
+    since = inspect(DAGS, ARCHIVE_SINCE="2026-11-22T12:00:00+00:00")
     assert since["errors"] == {}
     assert since["dags"]["archive_quality"]["catchup"] is True
 
