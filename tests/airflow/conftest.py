@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import IO, Any, cast
 
 import pytest
 import yaml
@@ -95,48 +95,85 @@ def pods_of(stack: Stack, tmp_path: Path) -> Callable[..., ProcessPods]:
 
 
 @pytest.fixture
-def run_script(
-    airflow_environment: dict[str, str], airflow_python: Path, stack: Stack, tmp_path: Path
-) -> Callable[..., Any]:
-    """Run a script of this folder in Airflow's environment; return its last line, JSON, with the log before it.
-
-    What it tells Slack is in `stack.inbox`, which is empty before.
-    """
-    slack = {"conn_type": "slackwebhook", "password": stack.inbox.webhook_url("operations")}
+def variables(stack: Stack) -> dict[str, str]:
+    """The connection to Slack, which is an inbox: `stack.inbox` has what is told, and is empty before."""
     stack.inbox.clear()
+    connection = {"conn_type": "slackwebhook", "password": stack.inbox.webhook_url("operations")}
+    return {"AIRFLOW_CONN_CALI_SLACK": json.dumps(connection)}
 
-    def run(script: str, *arguments: str, **variables: str) -> Any:
-        ended = subprocess.run(  # noqa: S603 - our script
-            [str(airflow_python), str(Path(__file__).with_name(script)), *arguments],
-            env=airflow_environment | {"AIRFLOW_CONN_CALI_SLACK": json.dumps(slack)} | variables,
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stdout
-        return json.loads(ended.stdout.splitlines()[-1]) | {"log": ended.stdout}
 
-    return run
+@pytest.fixture(scope="session")
+def airflow(
+    airflow_environment: dict[str, str], airflow_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs DAGs: see run_dags.py. To start it takes as long as a run."""
+    with subprocess.Popen(  # noqa: S603 - our script
+        [str(airflow_python), str(Path(__file__).with_name("run_dags.py"))],
+        env=airflow_environment,
+        cwd=tmp_path_factory.mktemp("run"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as started:
+        yield started
+        cast("IO[str]", started.stdin).close()
 
 
 @pytest.fixture
-def run_dag(run_script: Callable[..., Any]) -> Callable[..., Ran]:
+def run_dag(airflow: subprocess.Popen[str], variables: dict[str, str]) -> Callable[..., Ran]:
     """Run a DAG for a logical date, with these pods."""
 
     def run(
         pods: ProcessPods,
-        dag_id: str,
+        dag: str,
         logical_date: str,
         conf: dict[str, str] | None = None,
         *,
         retry_at_once: bool = False,
     ) -> Ran:
         with pods.serving() as kubeconfig:
-            retry_seconds = ("0",) if retry_at_once else ()
-            arguments = (dag_id, logical_date, json.dumps(conf), *retry_seconds)
-            return Ran(**run_script("run_dag.py", *arguments, KUBECONFIG=str(kubeconfig)))
+            cluster = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(kubeconfig)}}
+            request = {
+                "dag": dag,
+                "logical_date": logical_date,
+                "conf": conf,
+                "variables": variables | {"AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(cluster)},
+                "retry_at_once": retry_at_once,
+            }
+            return _ran(airflow, json.dumps(request))
 
     return run
+
+
+def _ran(airflow: subprocess.Popen[str], request: str) -> Ran:
+    requests, log = cast("IO[str]", airflow.stdin), cast("IO[str]", airflow.stdout)
+    requests.write(f"{request}\n")
+    requests.flush()
+    lines: list[str] = []
+    for line in log:
+        if line.startswith("RAN "):
+            return Ran(**json.loads(line.removeprefix("RAN ")), log="".join(lines))
+        lines.append(line)
+    pytest.fail(f"Airflow has ended:\n{''.join(lines)}")
+
+
+@pytest.fixture
+def miss_deadline(
+    airflow_environment: dict[str, str], airflow_python: Path, variables: dict[str, str]
+) -> Callable[[str, str], dict[str, str]]:
+    """Let the deadline of a DAG's run for a logical date pass: see miss_deadline.py."""
+
+    def miss(dag: str, logical_date: str) -> dict[str, str]:
+        ended = subprocess.run(  # noqa: S603 - our script
+            [str(airflow_python), str(Path(__file__).with_name("miss_deadline.py")), dag, logical_date],
+            env=airflow_environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        found: dict[str, str] = json.loads(ended.stdout.splitlines()[-1])
+        return found
+
+    return miss
