@@ -26,7 +26,7 @@ def named(
     """Return all that speaks of an environment."""
 
     def collect(name: str) -> Environment:
-        manifests = {name_of(each): each for each in (*build("platform"), *whole(name))}
+        manifests = {name_of(each): each for each in (*build("platform"), *whole(name), _airflow())}
         return Environment(planned(name), planned("account"), tuple(manifests.values()), _edge(name))
 
     return collect
@@ -245,6 +245,15 @@ def _differences(environment: Environment, settings_from: SettingsFrom) -> list[
         *names.closed_ports(environment, clusters),
         *names.unscraped_ports(environment, clusters, "metrics"),
     ]
+
+
+def _airflow() -> Manifest:
+    """Return the account of Airflow's scheduler, as far as its chart is told of one."""
+    values = yaml.safe_load((ROOT / "airflow" / "values.yaml").read_text())
+    return {
+        "kind": "ServiceAccount",
+        "metadata": {"name": values["scheduler"]["serviceAccount"]["name"], "namespace": "airflow"},
+    }
 
 
 def _edge(name: str) -> dict[str, str]:
