@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -180,3 +181,25 @@ def test_a_replay_is_removed_whenever_it_was_started(found):
     tasks = found["dags"]["replay"]["tasks"]
     assert tasks["remove"]["teardown"]
     assert tasks["remove"]["upstream"] == ["compare", "start"]
+
+
+FORM = {
+    "from": (
+        ["2026-11-22T12:00:00+00:00", "2026-11-22T21:00+09:00", "2026-11-22T12:00Z"],
+        ["2026-11-22T12:30Z", "today"],
+    ),
+    "run": (["7", "20261122t090000", "after-the-outage", None], ["A", "a_b", "-a", "a" * 27]),
+}
+
+
+@pytest.mark.parametrize("name", FORM)
+def test_the_form_of_a_replay_takes_what_the_command_takes(name, found):
+    """A time that is no whole hour, or a name that Kubernetes refuses, is refused before anything starts."""
+    schema = found["dags"]["replay"]["params"][name]
+    right, wrong = FORM[name]
+    assert [value for value in right if not is_valid(value, schema)] == []
+    assert [value for value in wrong if is_valid(value, schema)] == []
+
+
+def is_valid(value: str | None, schema: dict[str, Any]) -> bool:
+    return jsonschema.Draft202012Validator(schema).is_valid(value)
