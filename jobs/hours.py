@@ -7,6 +7,8 @@ from typing import NamedTuple
 from udfs.chunk import HOUR_MS, hour_folder
 
 _DAY = timedelta(days=1)
+#: What stands beside an hour, in its zone or in UTC, is a time, too.
+_YEARS = range(1970, 9999)
 
 
 class HoursError(ValueError):
@@ -42,7 +44,8 @@ def hours_between(first: str, end: str) -> Hours:
     """Read two ISO-8601 times, UTC where they name no zone; the end is exclusive.
 
     Raises:
-        HoursError: one is no time or not the start of an hour in UTC, or the end is not after the first.
+        HoursError: one is no time, of no year of 1970 to 9998 or not the start of an hour in UTC, or the end is not
+            after the first.
     """
     found = Hours(_hour(first), _hour(end))
     if found.end <= found.first:
@@ -60,6 +63,8 @@ def _hour(text: str) -> datetime:
         given = datetime.fromisoformat(text)
     except ValueError:
         raise HoursError(f"{text!r} is no ISO-8601 time such as 2026-11-22T09:00Z") from None
+    if given.year not in _YEARS:
+        raise HoursError(f"{text} is not of the years {_YEARS[0]} to {_YEARS[-1]}")
     time = given.replace(tzinfo=given.tzinfo or UTC).astimezone(UTC)
     if time != time.replace(minute=0, second=0, microsecond=0):
         raise HoursError(f"{text} is not the start of an hour in UTC")

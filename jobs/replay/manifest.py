@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
 
 from jobs.log_insight.settings import Content, Settings, SourceKind
 
@@ -64,7 +66,55 @@ class Run(NamedTuple):
 
     def _folder(self, settings: Settings) -> str:
         # Beside the live dead letters: a replay's may hold what those hold.
-        return f"{settings.store.dead_letters.rstrip('/').rpartition('/')[0]}/replay-{self.id}"
+        parent, _ = _split(settings.store.dead_letters)
+        return f"{parent}replay-{self.id}"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class _Named(_Part):
+    name: str
+
+
+class _ConfigMapSource(_Part):
+    config_map_ref: _Named | None = None
+
+
+class _Container(_Named):
+    env: list[_Named] = []
+    env_from: list[_ConfigMapSource] = []
+
+
+class _PodSpec(_Part):
+    containers: list[_Container]
+
+
+class _PodMetadata(_Part):
+    labels: dict[str, str] = {}
+
+
+class _PodTemplate(_Part):
+    metadata: _PodMetadata = _PodMetadata()
+    spec: _PodSpec
+
+
+class _Spec(_Part):
+    flink_configuration: dict[str, str]
+    pod_template: _PodTemplate
+
+
+class _Deployment(_Part):
+    """What `build` takes for granted of a FlinkDeployment."""
+
+    metadata: dict[str, Any]
+    spec: _Spec
+
+
+class _ConfigMap(_Part):
+    metadata: _Named
+    data: dict[str, str]
 
 
 class Template(NamedTuple):
@@ -89,13 +139,19 @@ def read_template(path: Path) -> Template:
     """Read the manifest.
 
     Raises:
-        ManifestError: it cannot be read, or there is not one FlinkDeployment in it.
+        ManifestError: it cannot be read, there is not one FlinkDeployment in it, or one that is not whole.
     """
     try:
         found = [each for each in yaml.safe_load_all(path.read_text()) if each]
         by_kind = {kind: [each for each in found if each["kind"] == kind] for kind in ("FlinkDeployment", "ConfigMap")}
         (deployment,) = by_kind["FlinkDeployment"]
-        return Template(deployment, {each["metadata"]["name"]: each["data"] for each in by_kind["ConfigMap"]})
+        _Deployment.model_validate(deployment)
+        config_maps = [_ConfigMap.model_validate(each) for each in by_kind["ConfigMap"]]
+        return Template(deployment, {each.metadata.name: each.data for each in config_maps})
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise ManifestError(f"{path}: {place}: {problem['msg']}") from None
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, KeyError, TypeError):
@@ -142,8 +198,7 @@ def differences(wanted: Any, found: Any, place: str = "spec") -> list[str]:
 
 
 def _main_container(spec: Object) -> Object:
-    containers = spec.get("podTemplate", {}).get("spec", {}).get("containers", [])
-    for container in containers:
+    for container in spec["podTemplate"]["spec"]["containers"]:
         if container["name"] == MAIN_CONTAINER:
             found: Object = container
             return found
@@ -190,8 +245,17 @@ def _run_variables(run: Run, settings: Settings, paths: Sequence[str]) -> dict[s
 
 
 def _below(folder: str, run: Run) -> str:
-    parent, _, name = folder.rstrip("/").rpartition("/")
-    return f"{parent}/{run.id}/{name}"
+    parent, name = _split(folder)
+    return f"{parent}{run.id}/{name}".rstrip("/")
+
+
+def _split(folder: str) -> tuple[str, str]:
+    """Return what a folder lies in, with the `/` after it, and its name. A bucket lies in itself, without a name."""
+    scheme, separator, path = folder.rstrip("/").rpartition("://")
+    if scheme == "s3" and "/" not in path:
+        return f"s3://{path}/", ""
+    parent, slash, name = path.rpartition("/")
+    return f"{scheme}{separator}{parent}{slash}", name
 
 
 def _by_name(variables: Iterable[Object]) -> Object:

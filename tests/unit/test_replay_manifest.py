@@ -65,6 +65,10 @@ def test_hours_are_covered_by_the_fewest_folders(first, end, folders):
         ("2026-11-22T09:00+05:30", "2026-11-22T10:00Z", "not the start of an hour in UTC"),
         ("2026-11-22T10:00Z", "2026-11-22T10:00Z", "not after"),
         ("yesterday", "2026-11-22T10:00Z", "'yesterday' is no ISO-8601 time"),
+        ("0001-01-01T00:00+09:00", "2026-11-22T10:00Z", "is not of the years 1970 to 9998"),
+        ("0001-01-01T00:00Z", "2026-11-22T10:00Z", "not of the years"),
+        ("2026-11-22T10:00Z", "9999-12-31T23:00-05:00", "not of the years"),
+        ("9999-12-31T00:00Z", "9999-12-31T05:00Z", "not of the years"),
     ],
 )
 def test_what_are_no_whole_hours_is_refused(first, end, problem):
@@ -86,6 +90,29 @@ def test_what_a_run_writes_and_keeps_is_called_after_it(template, settings):
     bucket = "s3://cali-dev-123456789012-checkpoints/replay/7"
     state = {value for value in made["spec"]["flinkConfiguration"].values() if value.startswith("s3://")}
     assert state == {f"{bucket}/checkpoints", f"{bucket}/savepoints", f"{bucket}/ha"}
+
+
+@pytest.mark.parametrize(
+    ("live", "dead_letters"),
+    [
+        ("s3://cali-dlq/dlq", "s3://cali-dlq/replay-7/dlq"),
+        ("s3://cali-dlq/a/dlq/", "s3://cali-dlq/a/replay-7/dlq"),
+        ("s3://cali-dlq", "s3://cali-dlq/replay-7/dlq"),
+        ("s3://cali-dlq/", "s3://cali-dlq/replay-7/dlq"),
+        ("/var/cali/dlq", "/var/cali/replay-7/dlq"),
+        ("/dlq", "/replay-7/dlq"),
+        ("dlq", "replay-7/dlq"),
+        ("file:///dlq", "file:///replay-7/dlq"),
+    ],
+)
+def test_dead_letters_stay_in_the_bucket_of_the_live_ones(live, dead_letters):
+    assert run_named("7").dead_letters(Settings.model_validate({"store": {"dead_letters": live}})) == dead_letters
+
+
+def test_state_stays_in_the_bucket_of_the_manifest(template, settings):
+    template.deployment["spec"]["flinkConfiguration"]["execution.checkpointing.dir"] = "s3://cali-checkpoints"
+    made = build(template, run_named("7"), settings, PATHS)
+    assert made["spec"]["flinkConfiguration"]["execution.checkpointing.dir"] == "s3://cali-checkpoints/7"
 
 
 def test_a_run_has_all_its_settings_in_itself(template, settings):
@@ -135,6 +162,40 @@ def test_a_manifest_without_its_settings_is_refused(settings, tmp_path):
 def test_what_is_no_manifest_is_refused(tmp_path, text):
     with pytest.raises(ManifestError, match="not a manifest with one FlinkDeployment"):
         template_of(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "problem"),
+    [
+        ("spec", None, "spec: "),
+        ("spec.flinkConfiguration", ..., "spec.flinkConfiguration: Field required"),
+        ("spec.flinkConfiguration", {"high-availability.storageDir": 7}, "spec.flinkConfiguration.high-availability"),
+        ("spec.podTemplate", ..., "spec.podTemplate: Field required"),
+        ("spec.podTemplate.metadata.labels", None, "spec.podTemplate.metadata.labels: "),
+        ("spec.podTemplate.spec.containers", [{"image": "cali"}], "spec.podTemplate.spec.containers.0.name: "),
+        ("spec.podTemplate.spec.containers", [{"name": "flink-main-container", "envFrom": [7]}], "0.envFrom.0: "),
+        ("spec.podTemplate.spec.containers", [{"name": "flink-main-container", "env": [{"value": "7"}]}], "env.0.name"),
+        ("metadata", ["hunter2"], "metadata: "),
+    ],
+)
+def test_a_deployment_that_is_not_whole_is_refused_with_the_place(tmp_path, place, value, problem):
+    config_map, deployment = yaml.safe_load_all(replay_manifest(LIVE))
+    *path, name = place.split(".")
+    inner = deployment
+    for each in path:
+        inner = inner[each]
+    inner[name] = value
+    if value is ...:
+        del inner[name]
+    with pytest.raises(ManifestError, match=problem) as error:
+        template_of(tmp_path, yaml.safe_dump_all([config_map, deployment]))
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_config_map_without_data_is_refused(tmp_path):
+    config_map, deployment = yaml.safe_load_all(replay_manifest(LIVE))
+    with pytest.raises(ManifestError, match="data: "):
+        template_of(tmp_path, yaml.safe_dump_all([config_map | {"data": None}, deployment]))
 
 
 @pytest.mark.parametrize("name", ["1", "november", "20261122t090000", "2026-11-22", "a" * 26])
