@@ -41,11 +41,13 @@ def document_id(line: bytes) -> str:
     """Return the id of a document line that this project wrote.
 
     Raises:
-        ValueError: the line does not start as a document line does.
+        ValueError: the line does not start as a document line does, or its id is no text.
     """
     # The quotes of an id are escaped, so the first `,"arrival_time":` is the one that follows it.
     end = line.find(_AFTER_ID)
     if not line.startswith(_ID_PREFIX) or end < 0:
         raise ValueError("not a log document: it does not start with id and arrival time")
-    identifier: str = orjson.loads(line[len(_ID_PREFIX) : end])
+    identifier = orjson.loads(line[len(_ID_PREFIX) : end])
+    if not isinstance(identifier, str):
+        raise ValueError("not a log document: its id is no text")  # noqa: TRY004 - of a line, not of an argument
     return identifier

@@ -14,7 +14,7 @@ from opensearchpy.exceptions import OpenSearchException
 from rich.console import Console
 from rich.table import Table
 
-from jobs.commands.objects import Folder, folder
+from jobs.commands.objects import Folder, ObjectGoneError, folder
 from jobs.hours import Hours, HoursError, hours_between
 from jobs.log_insight.opensearch import connect
 from jobs.log_insight.settings import Settings, load_secrets, load_settings
@@ -276,6 +276,8 @@ def _errors_told() -> Iterator[None]:
         _end(EXIT_NO, str(error))
     except (UnavailableError, PartialAnswerError) as error:
         _end(EXIT_UNKNOWN, str(error))
+    except ObjectGoneError as error:
+        _end(EXIT_UNKNOWN, f"{error} is gone, as happens while `cali index catch-up` runs: compare again after it")
     except (BotoCoreError, ClientError) as error:
         _end(EXIT_UNKNOWN, f"S3: {error}")
     except OpenSearchException as error:

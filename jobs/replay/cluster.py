@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -44,7 +45,7 @@ class Deployments:
         """Find the cluster: that of the pod this runs in, or of a kubeconfig.
 
         Raises:
-            NoClusterError: there is neither.
+            NoClusterError: there is neither, or it cannot be read.
         """
         settings = client.Configuration()
         kubeconfig = os.environ.get("KUBECONFIG")
@@ -57,6 +58,11 @@ class Deployments:
             raise NoClusterError(
                 f"no cluster: {error}; in a pod mount the account's token, elsewhere set KUBECONFIG"
             ) from None
+        except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+            # Its words would be those of the file, which holds credentials.
+            raise NoClusterError(
+                f"no cluster: the kubeconfig cannot be read: {type(error).__name__}; elsewhere set KUBECONFIG"
+            ) from None
         settings.retries = False
         self._api = client.CustomObjectsApi(client.ApiClient(settings))
 
@@ -67,7 +73,7 @@ class Deployments:
             RefusedError, UnavailableError: it could not be asked.
         """
         try:
-            return self._call(self._api.get_namespaced_custom_object, name=name)
+            return _deployment(self._call(self._api.get_namespaced_custom_object, name=name))
         except ApiException as error:
             if error.status == _NOT_FOUND:
                 return None
@@ -82,7 +88,7 @@ class Deployments:
             UnavailableError: no answer; it may be there all the same.
         """
         try:
-            self._call(self._api.create_namespaced_custom_object, body=deployment)
+            _deployment(self._call(self._api.create_namespaced_custom_object, body=deployment))
         except ApiException as error:
             if error.status == _CONFLICT:
                 raise ExistsError(deployment["metadata"]["name"]) from None
@@ -100,12 +106,20 @@ class Deployments:
             if error.status != _NOT_FOUND:
                 raise _translated(error) from None
 
-    def _call(self, method: Any, **arguments: Any) -> Object:
+    def _call(self, method: Any, **arguments: Any) -> Any:
         try:
-            answer: Object = method(**_RESOURCE, **arguments, _request_timeout=_TIMEOUT)
+            return method(**_RESOURCE, **arguments, _request_timeout=_TIMEOUT)
         except urllib3.exceptions.HTTPError as error:
             raise UnavailableError(f"Kubernetes does not answer: {type(error).__name__}") from None
-        return answer
+
+
+def _deployment(answer: Any) -> Object:
+    """Return an answer that is a FlinkDeployment. What else answers with 200 is no Kubernetes: a proxy, say."""
+    if isinstance(answer, dict) and answer.get("kind") == "FlinkDeployment":
+        parts = (answer.get("metadata"), answer.get("spec"), answer.get("status") or {})
+        if all(isinstance(part, dict) for part in parts):
+            return answer
+    raise UnavailableError("what answers in place of Kubernetes sends no FlinkDeployment")
 
 
 def _translated(error: ApiException) -> Exception:

@@ -79,6 +79,7 @@ def compare(hours: Hours, places: Places, client: OpenSearch, prefix: str) -> It
 
     Raises:
         UnreadableError: a file has no reading.
+        ObjectGoneError: a file was deleted while it was read, as in a backlog that is being caught up.
         PartialAnswerError, OpenSearchException, BotoCoreError, ClientError: a store did not answer.
     """
     for day in hours.days():
@@ -124,7 +125,7 @@ def _row(start: int, places: Places, documents: int, client: OpenSearch, prefix:
         received.lines,
         _distinct(_archived_ids(places.archive, folder)),
         documents,
-        _distinct(orjson.loads(line)["id"] for line in _lines(places.dead_letters, folder)),
+        _distinct(_dead_letter_id(line) for line in _lines(places.dead_letters, folder)),
         _not_indexed(places.backlog, start, client, prefix),
         received.overlap,
     )
@@ -168,6 +169,13 @@ def _archived_ids(archive: Folder, folder: str) -> Iterator[str]:
             yield document_id(line)
         except ValueError:
             yield f"{folder} {number}"
+
+
+def _dead_letter_id(line: bytes) -> str:
+    identifier = orjson.loads(line)["id"]
+    if not isinstance(identifier, str):
+        raise TypeError("an id is a text")
+    return identifier
 
 
 def _distinct(ids: Iterable[str]) -> int:

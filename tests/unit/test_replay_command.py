@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from kubernetes import client, config
@@ -11,12 +12,19 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.commands import replay
+from jobs.commands.objects import ObjectGoneError
 from jobs.replay.compare import Row
 from local.flink import FlinkError
 from local.kubernetes import RESOURCE, Kubernetes, replay_manifest
 
 HOURS = ("--from", "2026-11-22T09:00Z", "--to", "2026-11-22T11:00Z")
 NAME = "log-insight-replay-7"
+CERTIFICATE = """
+current-context: a
+contexts: [{name: a, context: {cluster: a, user: a}}]
+clusters: [{name: a, cluster: {server: 'https://127.0.0.1:9', certificate-authority-data: hunter2}}]
+users: []
+"""
 
 
 class Cluster:
@@ -202,6 +210,70 @@ def test_without_a_cluster_the_way_to_one_is_told(kubernetes, monkeypatch):
     ended = cali("wait", "--run", "7")
     assert ended.exit_code == 2
     assert "elsewhere set KUBECONFIG" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "a: [hunter2",
+        "- hunter2",
+        "hunter2",
+        "current-context: a\ncontexts: hunter2",
+        CERTIFICATE,
+    ],
+)
+def test_a_kubeconfig_that_is_none_is_named_and_not_repeated(content, tmp_path, monkeypatch):
+    path = tmp_path / "kubeconfig"
+    path.mkdir() if content is None else path.write_text(content)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    ended = cali("wait", "--run", "7", "--timeout", "0")
+    assert ended.exit_code == 2, ended.output
+    assert "elsewhere set KUBECONFIG" in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
+@pytest.mark.parametrize("answer", ["<html>Sign in</html>", "[]", "{}", '{"kind": "FlinkDeployment"}'])
+@pytest.mark.parametrize("verb", [("wait", "--timeout", "0"), ("remove", "--timeout", "0"), ("start", *HOURS)])
+def test_what_answers_and_is_no_kubernetes_tells_nothing(answer, verb, kubernetes):
+    """A proxy that wants a login, say."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def do_POST(self):
+            self.do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        kubeconfig = json.loads(kubernetes.kubeconfig.read_text())
+        kubeconfig["clusters"][0]["cluster"]["server"] = f"http://127.0.0.1:{server.server_port}"
+        kubernetes.kubeconfig.write_text(json.dumps(kubeconfig))
+        ended = cali(verb[0], "--run", "7", *verb[1:])
+        server.shutdown()
+    assert ended.exit_code == 3, ended.output
+    assert "no FlinkDeployment" in ended.stderr
+
+
+def test_a_file_that_goes_while_it_is_counted_leaves_the_result_open(kubernetes, monkeypatch):
+    """The index backlog does, as long as `cali index catch-up` runs."""
+    assert kubernetes
+
+    def gone(*_):
+        raise ObjectGoneError("logs/dt=2026-11-22/hour=09/part-0.ndjson.gz")
+
+    monkeypatch.setattr(replay, "compare_hours", gone)
+    ended = cali("compare", "--run", "7", *HOURS)
+    assert ended.exit_code == 3, ended.output
+    assert "hour=09/part-0.ndjson.gz is gone" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -121,9 +121,9 @@ def test_receipts_that_overlap_do_not_decide(places, first, last):
 
 
 def test_a_line_that_is_none_of_the_archives_ends_as_a_dead_letter(places):
-    write(places.archive, [line(0), b"garbage"])
-    write(places.receipts, [receipt("1", "2", 2).to_bytes()])
-    write(places.dead_letters, [orjson.dumps({"id": "s3://…:57"})])
+    write(places.archive, [line(0), b"garbage", b'{"id":5,"arrival_time":1}'])
+    write(places.receipts, [receipt("1", "2", 3).to_bytes()])
+    write(places.dead_letters, [orjson.dumps({"id": "s3://…:57"}), orjson.dumps({"id": "s3://…:65"})])
     assert compared(places, Answers(1)).same
 
 
@@ -136,9 +136,17 @@ def test_a_file_that_is_cut_short_is_named(places):
         compared(places, Answers(100))
 
 
-@pytest.mark.parametrize("place", ["receipts", "dead_letters"])
-def test_what_has_no_reading_is_named_with_its_hour_and_not_repeated(places, place):
-    write(getattr(places, place), [b'{"raw": "hunter2"'])
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        ("receipts", b'{"raw": "hunter2"'),
+        ("dead_letters", b'{"raw": "hunter2"'),
+        ("dead_letters", b'["hunter2"]'),
+        ("dead_letters", b'{"id": 5, "raw": "hunter2"}'),
+    ],
+)
+def test_what_has_no_reading_is_named_with_its_hour_and_not_repeated(places, place, content):
+    write(getattr(places, place), [content])
     with pytest.raises(UnreadableError, match=r"2026-11-22T09:00Z: .* no reading: (?!.*hunter2)"):
         compared(places, Answers(0))
 
