@@ -193,7 +193,7 @@ def read_queries(url: str, aws: AwsSettings) -> tuple[LabelledQuery, ...]:
     root, _, name = url.rpartition("/") if "://" in url else ("", "", url)
     try:
         with contextlib.closing(folder(root, aws).open(name)) as stream:
-            return parse_queries(url, stream.read().decode().split("\n"))
+            return parse_queries(url, stream.read().decode("utf-8-sig").split("\n"))
     except OSError as error:
         raise LabelError(f"{url}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any, NoReturn
@@ -42,6 +43,9 @@ Unchecked = Annotated[bool, typer.Option("--unchecked", help="Go live without a 
 @app.callback()
 def knowledge() -> None:
     """Keep and search the knowledge base: runbooks and past incidents."""
+    # What pymilvus logs it throws as well, and then it is told in our words.
+    for name in ("pymilvus", "pymilvus.milvus_client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @app.command()

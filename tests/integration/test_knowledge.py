@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -243,10 +245,20 @@ def test_a_promotion_that_was_cut_short_is_completed_by_the_next_one(
 def test_a_promotion_is_refused_when_another_one_came_first(
     client: MilvusClient, documents: list[Document], embedder: Embedder
 ) -> None:
-    staged = stage(client, "raced", documents[:2], embedder)
-    promote(client, "raced", staged.collection, None)
-    with pytest.raises(SyncError, match=f"{staged.collection} became live meanwhile, instead of None: promote again"):
-        promote(client, "raced", staged.collection, None)
+    first = stage(client, "raced", documents[:2], embedder)
+    promote(client, "raced", first.collection, None)
+    second = stage(client, "raced", documents[:3], embedder)
+    with pytest.raises(SyncError, match=f"{first.collection} became live meanwhile, instead of None: promote again"):
+        promote(client, "raced", second.collection, None)
+
+
+def test_a_promotion_that_another_one_of_the_same_documents_came_before_is_done(
+    client: MilvusClient, documents: list[Document], embedder: Embedder
+) -> None:
+    staged = stage(client, "twice", documents[:2], embedder)
+    for _ in range(2):
+        promote(client, "twice", staged.collection, None)
+    assert target(client, "twice") == staged.collection
 
 
 def test_a_collection_of_the_alias_s_name_is_not_touched(
@@ -556,6 +568,15 @@ def test_a_command_that_fails_says_why_and_whether_to_try_again(
     result = CliRunner().invoke(app, [argument.format(folder=tmp_path) for argument in arguments])
     assert result.exit_code == code, result.output
     assert message in result.stderr
+
+
+def test_a_milvus_that_is_not_there_is_told_of_once() -> None:
+    """The library logs it on its own, too."""
+    environment = os.environ | {"CALI_MILVUS__URI": f"http://127.0.0.1:{free_port()}"}
+    command = [Path(sys.executable).with_name("cali"), "knowledge", "stage", ROOT / "knowledge"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
+    assert ended.returncode == 3
+    assert re.fullmatch(r"Milvus at http://127.0.0.1:\d+: .+\n", ended.stderr)
 
 
 def test_retrieval_is_as_good_as_it_was(milvus: Milvus) -> None:

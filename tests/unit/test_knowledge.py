@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.knowledge import read_documents, read_queries
+from jobs.log_insight.settings import AwsSettings
 from udfs.analyze.extractive import extract
 from udfs.analyze.ground import ground
 from udfs.analyze.knowledge import Document, KnowledgeError, is_document, parse_document, parse_documents, passages
@@ -61,6 +63,7 @@ def test_a_document_is_read_with_its_front_matter_and_its_three_sections() -> No
         ("# no front matter", "front matter: it must stand between"),
         (VALID.replace("kind: runbook", "kind: [runbook"), "front matter: not YAML, line"),
         ("---\n- a list\n---\n", "front matter: not a mapping"),
+        (f"---\n- {'[' * 3_000}\n---\n", "front matter: nested too deep"),
         (without("id: rb-example"), "id: Field required"),
         (VALID.replace("rb-example", "Not An Id"), "id: String should match"),
         (VALID.replace("kind: runbook", "kind: poem"), "kind: Input should be 'runbook' or 'incident'"),
@@ -85,6 +88,15 @@ def test_a_wrong_document_is_refused_with_its_file_and_its_field(content: str, p
 
 def test_a_file_of_another_operating_system_reads_the_same() -> None:
     assert parse_document("pool.md", VALID.replace("\n", "\r\n")) == parse_document("pool.md", VALID)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_document_or_a_query(tmp_path: Path) -> None:
+    """Some editors put one at the beginning of a file."""
+    (tmp_path / "pool.md").write_text(VALID, encoding="utf-8-sig")
+    (tmp_path / "queries.ndjson").write_text((KNOWLEDGE / "eval" / "queries.ndjson").read_text(), encoding="utf-8-sig")
+    assert read_documents(str(tmp_path), AwsSettings()) == [parse_document("pool.md", VALID)]
+    found = read_queries(str(tmp_path / "queries.ndjson"), AwsSettings())
+    assert found == read_queries(str(KNOWLEDGE / "eval" / "queries.ndjson"), AwsSettings())
 
 
 def test_two_documents_with_one_id_are_refused_with_both_names() -> None:

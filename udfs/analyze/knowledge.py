@@ -17,6 +17,7 @@ MAX_BYTES = 60_000
 SECTIONS = ("Symptoms", "Cause", "Fix")
 
 _DELIMITER = "---"
+_BYTE_ORDER_MARK = "\ufeff"
 _FENCE = "```"
 _SECTION = re2.compile(r"(?m)^## +(.+?) *$")
 _FRAME = re2.compile(r"^\s*(at |File \")")
@@ -117,7 +118,7 @@ def _quoted_lines(text: str) -> Iterable[str]:
 
 
 def _split(name: str, content: str) -> tuple[dict[str, object], str]:
-    parts = content.replace("\r\n", "\n").split(f"{_DELIMITER}\n", 2)
+    parts = content.removeprefix(_BYTE_ORDER_MARK).replace("\r\n", "\n").split(f"{_DELIMITER}\n", 2)
     if len(parts) != 3 or parts[0].strip():  # noqa: PLR2004 - nothing, front matter, body
         raise KnowledgeError(f"{name}: front matter: it must stand between two lines of {_DELIMITER}")
     try:
@@ -126,6 +127,8 @@ def _split(name: str, content: str) -> tuple[dict[str, object], str]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise KnowledgeError(f"{name}: front matter: not YAML{f', line {mark.line + 2}' if mark else ''}") from None
+    except RecursionError:
+        raise KnowledgeError(f"{name}: front matter: nested too deep") from None
     if not isinstance(front, dict):
         raise KnowledgeError(f"{name}: front matter: not a mapping")
     return front, parts[2]

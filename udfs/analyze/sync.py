@@ -166,18 +166,19 @@ def find_live(client: MilvusClient, alias: str) -> Live | None:
 def promote(client: MilvusClient, alias: str, collection: str, live: str | None) -> None:
     """Make a staged collection the live one, in place of `live`, which stays as the one before.
 
-    What was cut short is completed by the next promotion.
+    What was cut short is completed by the next promotion. Nothing is done where the collection is live already, as
+    after another promotion of the same documents.
 
     Raises:
-        SyncError: another collection than `live` is live now.
+        SyncError: another collection than these two is live now.
         UnansweredError: Milvus does not answer or refuses.
     """
     with _explained():
         now = _target(client, alias)
+        if now == collection:
+            return
         if now != live:
             raise SyncError(f"{now} became live meanwhile, instead of {live}: promote again")
-        if live == collection:
-            return
         if live:
             before = _before_alias(alias)
             _discard(client, alias, before, keep=(collection, live))
