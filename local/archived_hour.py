@@ -82,7 +82,7 @@ def write_hour(
 ) -> Manifest:
     """Write an hour that begins at `hour`, epoch milliseconds, with about `lines` log lines; return the ledger of it.
 
-    The time-line of the story fills the hour; a frame has so many bytes of a shard. Sub-folders of `root` are `FOLDERS`.
+    The time-line of the story fills the hour; a frame has so many bytes of a shard. `FOLDERS` are those of `root`.
     """
     ingest = _stage()
     story = Story(Options(seed, lines, (HOUR_MS - _MARGIN_MS) / 1000, hour))

@@ -145,7 +145,7 @@ class Validator:
         return service if len(name) > MAX_SERVICE_LENGTH else self._services.keep(name, service)
 
     def _name(self, value: str) -> str:
-        if _is_trace_id(value):
+        if is_trace_id(value):
             return value
         redacted = self._redactor.redact(value)
         return redacted if len(value) > MAX_SERVICE_LENGTH else self._names.keep(value, redacted)
@@ -226,7 +226,7 @@ def clean_service(name: str) -> str | None:
     return _CONTROL.sub("", name[: 2 * MAX_SERVICE_LENGTH]).strip()[:MAX_SERVICE_LENGTH].strip() or None
 
 
-def _is_trace_id(value: str) -> bool:
+def is_trace_id(value: str) -> bool:
     """Tell whether a text has the form of a trace's or span's id; of each there are too many to remember."""
     return len(value) in _TRACE_ID_LENGTHS and value.isalnum() and not value.isdigit()
 

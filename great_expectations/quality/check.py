@@ -1,7 +1,7 @@
 """Check one arrival hour: read it as a stream, make the tables that its suites speak of, validate them."""
 
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -15,11 +15,12 @@ from great_expectations.core import ExpectationValidationResult
 
 from jobs.commands.objects import Folder, ObjectGoneError
 from quality.accounts import Ledger, latest
-from quality.archive import lines_table
+from quality.archive import SERVICE, lines_table
 from quality.dead_letters import letters_table
 from quality.ids import Hashes, SeenIds, names_of
 from quality.objects import Chunk, ObjectReport, read_chunks
 from quality.report import Finding, HourReport
+from quality.shown import shown
 from quality.suites import Suite, Table, archive_suite, dead_letter_suite
 from quality.validation import EXAMPLES, TableValidator, name_of
 from quality.volumes import Volume, compare_volumes
@@ -68,10 +69,14 @@ class SuiteResult(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A checked hour: for programs, and for pages."""
+    """A checked hour: for programs, and for pages.
+
+    `is_early` tells whether there is less than the marker says: its last files may not be committed yet.
+    """
 
     report: HourReport
     results: list[SuiteResult]
+    is_early: bool
 
 
 def read_marker(stores: Stores, hour: int) -> HourMarker | None:
@@ -80,20 +85,19 @@ def read_marker(stores: Stores, hour: int) -> HourMarker | None:
     Raises:
         BotoCoreError, ClientError: S3 failed.
     """
-    return latest(_models(stores.markers, hour, HourMarker, []))
+    return latest(each for each in _models(stores.markers, hour, HourMarker, []) if each.hour == hour)
 
 
-def read_ledger(stores: Stores, hour: int, reports: list[ObjectReport]) -> Ledger:
-    """Return the receipts of an hour, and append what is wrong with the objects that they are in.
+def count_receipts(stores: Stores, hour: int) -> int:
+    """Return how many receipts of an hour there are.
 
     Raises:
         BotoCoreError, ClientError: S3 failed.
     """
     ledger = Ledger(hour)
-    for each in (hour - HOUR_MS, hour, hour + HOUR_MS):
-        for receipt in _models(stores.receipts, each, Receipt, reports if each == hour else []):
-            ledger.add(receipt)
-    return ledger
+    for receipt in _models(stores.receipts, hour, Receipt, []):
+        ledger.add(receipt)
+    return ledger.account.receipts
 
 
 def read_report(stores: Stores, hour: int) -> HourReport | None:
@@ -109,9 +113,10 @@ def read_report(stores: Stores, hour: int) -> HourReport | None:
         return None
     try:
         with stores.reports.open(name) as stream:
-            return HourReport.model_validate_json(stream.read())
+            report = HourReport.model_validate_json(stream.read())
     except (ObjectGoneError, pydantic.ValidationError):
         return None
+    return report if report.hour == hour else None
 
 
 def check_hour(stores: Stores, marker: HourMarker, limits: Limits, redactor: Redactor, checked_at: int) -> Checked:
@@ -139,12 +144,14 @@ def check_hour(stores: Stores, marker: HourMarker, limits: Limits, redactor: Red
         archived.check(archive, lambda chunk: lines_table(chunk, redactor, limits.skew_ms))
         dead = _Lines(stores.dead_letters, hour, dead_ids)
         dead.check(letters, lambda chunk: letters_table(chunk, redactor))
-        ledger = read_ledger(stores, hour, archived.objects)
+        ledger = _read_ledger(stores, hour, archived.objects)
         both = archived_ids.common(dead_ids)
-        _check_ids(archive, archived, both)
-        _check_ids(letters, dead, both[:0])
-        archive.check(Table.ACCOUNT, _account_of_archive(ledger, marker, archived.distinct()))
-        letters.check(Table.ACCOUNT, _account_of_letters(ledger, dead.distinct()))
+        _check_ids(archive, archived, both, redactor)
+        _check_ids(letters, dead, both[:0], redactor)
+        lines, dead_lines = archived.distinct(), dead.distinct()
+    archive.check(Table.ACCOUNT, _account_of_archive(ledger, marker, lines))
+    letters.check(Table.ACCOUNT, _account_of_letters(ledger, marker, dead_lines))
+    archived.objects += _damaged_markers(stores, hour)
     archive.check(Table.OBJECTS, _named_rows(ObjectReport._fields, archived.objects))
     letters.check(Table.OBJECTS, _named_rows(ObjectReport._fields, dead.objects))
     archive.check(Table.SHARDS, _shards(ledger, read_marker(stores, hour - HOUR_MS), marker))
@@ -163,7 +170,10 @@ def check_hour(stores: Stores, marker: HourMarker, limits: Limits, redactor: Red
         services=dict(archived.services.most_common(_MAX_SERVICES)),
         findings=findings,
     )
-    return Checked(report, results)
+    account = ledger.account
+    found = (account.receipts, lines, dead_lines)
+    marked = (marker.receipts, marker.archived, marker.dead)
+    return Checked(report, results, is_early=any(here < there for here, there in zip(found, marked, strict=True)))
 
 
 class _Tables:
@@ -205,8 +215,8 @@ class _Lines:
             table = table_of(chunk)
             tables.check(Table.LINES, table.assign(hour=self.hour), chunk.where)
             self.count += len(table)
-            if "service.name" in table:
-                self.services.update(table["service.name"].value_counts().drop("", errors="ignore").to_dict())
+            if SERVICE in table:
+                self.services.update(table[SERVICE].value_counts().drop("", errors="ignore").to_dict())
             ids = _received(table)["id"]
             self._without_id += int(ids.isna().sum())
             self.ids.add(ids.dropna().tolist())
@@ -232,14 +242,14 @@ def _id(line: bytes) -> str:
         return ""
 
 
-def _check_ids(tables: _Tables, lines: _Lines, both: Hashes) -> None:
+def _check_ids(tables: _Tables, lines: _Lines, both: Hashes, redactor: Redactor) -> None:
     hashes, times = lines.ids.repeated()
     everything = np.union1d(hashes, both)
     rows = pd.DataFrame({"copies": 1, "dead_too": np.isin(everything, both).astype(int)}, index=everything)
     rows.loc[hashes, "copies"] = times
     names = lines.names(np.concatenate([hashes[:EXAMPLES], both[:EXAMPLES]]))
     unlisted = lines.ids.distinct() - len(everything)
-    tables.check(Table.IDS, rows, lambda row: names.get(int(everything[row]), "an id"), unlisted)
+    tables.check(Table.IDS, rows, lambda row: shown(names.get(int(everything[row]), "an id"), redactor), unlisted)
 
 
 def _account_of_archive(ledger: Ledger, marker: HourMarker, archived: int) -> pd.DataFrame:
@@ -249,15 +259,15 @@ def _account_of_archive(ledger: Ledger, marker: HourMarker, archived: int) -> pd
         "archived_by_receipts": account.archived,
         "receipts": account.receipts,
         "receipts_by_marker": marker.receipts,
-        "lines_by_receipts": account.lines,
-        "lines_by_marker": marker.lines,
+        "archived_by_marker": marker.archived,
         "unsound_receipts": len(ledger.unsound),
     }
     return pd.DataFrame([row], index=[", ".join(ledger.unsound[:EXAMPLES]) or "the hour"])
 
 
-def _account_of_letters(ledger: Ledger, dead: int) -> pd.DataFrame:
-    return pd.DataFrame([{"dead": dead, "dead_by_receipts": ledger.account.dead}], index=["the hour"])
+def _account_of_letters(ledger: Ledger, marker: HourMarker, dead: int) -> pd.DataFrame:
+    row = {"dead": dead, "dead_by_receipts": ledger.account.dead, "dead_by_marker": marker.dead}
+    return pd.DataFrame([row], index=["the hour"])
 
 
 def _shards(ledger: Ledger, before: HourMarker | None, marker: HourMarker) -> pd.DataFrame:
@@ -269,6 +279,21 @@ def _shards(ledger: Ledger, before: HourMarker | None, marker: HourMarker) -> pd
 def _named_rows(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     """Return a table whose rows are named by their first column."""
     return pd.DataFrame(rows, columns=list(columns)).set_index(columns[0])
+
+
+def _read_ledger(stores: Stores, hour: int, reports: list[ObjectReport]) -> Ledger:
+    """Return the receipts of an hour and of those beside it; append a report of each object of the hour's own."""
+    ledger = Ledger(hour)
+    for each in (hour - HOUR_MS, hour, hour + HOUR_MS):
+        for receipt in _models(stores.receipts, each, Receipt, reports if each == hour else []):
+            ledger.add(receipt)
+    return ledger
+
+
+def _damaged_markers(stores: Stores, hour: int) -> list[ObjectReport]:
+    reports: list[ObjectReport] = []
+    deque(_models(stores.markers, hour, HourMarker, reports), maxlen=0)
+    return [report for report in reports if report.damage]
 
 
 def _models(place: Folder, hour: int, model: type[M], reports: list[ObjectReport]) -> Iterator[M]:

@@ -1,19 +1,17 @@
 """The lines of the dead-letter queue as a table, of which expectations speak."""
 
 import base64
-import binascii
 from typing import Any
 
-import orjson
 import pandas as pd
-from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from quality.objects import Chunk
+from quality.reading import arrival_of, read_line, text_of
+from quality.shown import shown
 from schemas.dead_letter import DeadLetter
 from udfs.chunk import hour_of
 from udfs.redact import Redactor
-
-_MAX_SHOWN = 80
 
 
 def letters_table(chunk: Chunk, redactor: Redactor) -> pd.DataFrame:
@@ -28,45 +26,30 @@ def letters_table(chunk: Chunk, redactor: Redactor) -> pd.DataFrame:
 
 
 def _row(line: bytes, redactor: Redactor) -> dict[str, Any]:
-    problem = None
-    try:
-        letter = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        letter, problem = {}, f"no JSON: {error.msg}"
-    else:
-        try:
-            DeadLetter.model_validate_json(line, strict=True)
-        except ValidationError as error:
-            problem = _explain(error)
-            letter = letter if isinstance(letter, dict) else {}
-    arrival, reason = letter.get("arrival_time"), _text(letter, "reason")
+    letter, malformed = read_line(
+        line, lambda text, _: DeadLetter.model_validate_json(text, strict=True), _is_other_stage
+    )
+    stage, arrival = text_of(letter, "stage"), arrival_of(letter)
+    rules = {hit.rule for hit in redactor.explain(text_of(letter, "reason")).hits}
     return {
-        "id": _text(letter, "id"),
-        "malformed": problem,
-        "stage": (_text(letter, "stage") or "")[:_MAX_SHOWN] or None,
-        "arrival_hour": hour_of(arrival) if isinstance(arrival, int) else None,
-        "damaged_original": None if problem else _damage(letter["raw"], letter["size"]),
-        "unredacted": ", ".join(sorted({hit.rule for hit in redactor.explain(reason).hits})) or None,
+        "id": text_of(letter, "id"),
+        "malformed": malformed,
+        "stage": stage and shown(stage, redactor),
+        "arrival_hour": None if arrival is None else hour_of(arrival),
+        "damaged_original": None if malformed else _damage(letter["raw"], letter["size"]),
+        "unredacted": ", ".join(sorted(rules)) or None,
     }
 
 
-def _explain(error: ValidationError) -> str | None:
-    """Say what is wrong, without the letter's text; a stage that is none is another expectation's."""
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        field = str(problem["loc"][0])[:_MAX_SHOWN] if problem["loc"] else "line"
-        if problem["type"] != "enum":
-            return f"{field}: {problem['msg']}"
-    return None
-
-
-def _text(letter: dict[str, Any], name: str) -> str | None:
-    value = letter.get(name)
-    return value if isinstance(value, str) else None
+def _is_other_stage(problem: ErrorDetails) -> bool:
+    """Tell whether an error is a stage that is none: another expectation's."""
+    value = problem["input"]
+    return problem["type"] == "enum" and isinstance(value, str) and bool(value.strip())
 
 
 def _damage(raw: str, size: int) -> str | None:
     try:
         length = len(base64.b64decode(raw, validate=True))
-    except binascii.Error:
+    except ValueError:
         return "raw is no base64"
     return None if length == size else f"raw has {length} bytes, size says {size}"

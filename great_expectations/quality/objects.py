@@ -62,13 +62,15 @@ def read_chunks(place: Folder, below: str, reports: list[ObjectReport]) -> Itera
             except StopIteration as end:
                 reports.append(ObjectReport(name, lines, end.value))
                 break
-            chunk.places.append(Place(len(chunk.lines), name, lines + 1))
-            chunk.lines.extend(block)
-            lines += len(block)
-            size += sum(map(len, block))
-            if len(chunk.lines) >= CHUNK_LINES or size >= CHUNK_BYTES:
-                yield chunk
-                chunk, size = Chunk([], []), 0
+            for start in range(0, len(block), CHUNK_LINES):
+                piece = block[start : start + CHUNK_LINES]
+                chunk.places.append(Place(len(chunk.lines), name, lines + 1))
+                chunk.lines.extend(piece)
+                lines += len(piece)
+                size += sum(map(len, piece))
+                if len(chunk.lines) >= CHUNK_LINES or size >= CHUNK_BYTES:
+                    yield chunk
+                    chunk, size = Chunk([], []), 0
     if chunk.lines:
         yield chunk
 

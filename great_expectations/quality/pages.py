@@ -17,13 +17,12 @@ from great_expectations.render.view import DefaultJinjaPageView
 
 from great_expectations import __version__ as library_version
 from jobs.commands.objects import Folder
-from quality.check import REPORT, Checked
+from quality.check import DAY_MS, REPORT, Checked
 from quality.report import HourReport
-from udfs.chunk import HOUR_MS, hour_folder, hour_of
+from udfs.chunk import HOUR_MS, hour_folder
 
 PAGE = "index.html"
 _TEMPLATES = Path(__file__).with_name("templates")
-_HOURS = 24
 
 
 class _Entry(NamedTuple):
@@ -105,8 +104,8 @@ def write_pages(reports: Folder, checked: Checked, of_the_day: Sequence[HourRepo
 
 def hours_of_day(hour: int) -> range:
     """Return the starts of the hours of the day that an hour is of, epoch milliseconds."""
-    start = hour_of(hour) - hour % (_HOURS * HOUR_MS)
-    return range(start, start + _HOURS * HOUR_MS, HOUR_MS)
+    start = hour - hour % DAY_MS
+    return range(start, start + DAY_MS, HOUR_MS)
 
 
 def _data_docs(title: str, results: Iterable[ExpectationValidationResult], data_asset: str, checked_at: int) -> Any:

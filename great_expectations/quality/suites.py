@@ -83,9 +83,9 @@ def archive_suite() -> Suite:
                 ),
                 _equal(
                     "received_as_marked",
-                    "lines_by_receipts",
-                    "lines_by_marker",
-                    "Receipts tell of as many lines as the job read.",
+                    "archived_by_receipts",
+                    "archived_by_marker",
+                    "Receipts tell of as many lines as the job's marker.",
                 ),
                 gxe.ExpectColumnValuesToBeBetween(
                     column="unsound_receipts",
@@ -139,6 +139,12 @@ def dead_letter_suite() -> Suite:
             ],
             Table.ACCOUNT: [
                 _equal("dead_as_received", "dead", "dead_by_receipts", "As many letters as receipts tell of."),
+                _equal(
+                    "received_as_marked",
+                    "dead_by_receipts",
+                    "dead_by_marker",
+                    "Receipts tell of as many letters as the job's marker.",
+                ),
             ],
         },
     )

@@ -1,22 +1,18 @@
 """Validation of tables that come in chunks: each by Great Expectations, and the results added up."""
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
-
-# Before the library is imported, which would send usage events.
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import pandas as pd
 from great_expectations.core import ExpectationValidationResult
 
 import great_expectations as gx
+from quality.shown import cut, one_line
 
-#: Rows that are shown of those that broke an expectation, and so much of what they hold.
+#: Rows that are shown of those that broke an expectation.
 EXAMPLES = 10
-_MAX_SHOWN = 160
 
 
 class EvaluationError(Exception):
@@ -73,7 +69,7 @@ def _located(
     rows = result.result.pop("partial_unexpected_index_list", None) or ()
     values = result.result["partial_unexpected_list"]
     result.result["partial_unexpected_list"] = [
-        f"{_shown(value, result.expectation_config.kwargs)} ({where(row)})"
+        f"{cut(_shown(value, result.expectation_config.kwargs))} ({cut(one_line(where(row)))})"
         for value, row in zip(values, rows, strict=True)
     ]
     result.result["element_count"] += unlisted
@@ -123,5 +119,4 @@ def _text(value: Any) -> str:
         return "nothing"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = str(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+    return one_line(str(value))

@@ -1,7 +1,6 @@
 """How much each service wrote, held against the same hour of the last days."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import NamedTuple
 
 #: Fewer earlier days say nothing of what is usual.
@@ -22,13 +21,14 @@ class Volume(NamedTuple):
 def compare_volumes(now: Mapping[str, int], past: Sequence[Mapping[str, int]], factor: float) -> list[Volume]:
     """Return a row for each service that has a past, in order of their names.
 
-    Usual is the median of the days on which it was there; `factor` is how many times less or more is still expected.
-    A service that is silent now has a row, too.
+    Usual is what lies between the least and the most of these days, none included: a service that rests at weekends, or
+    has gone for good, is told of once. `factor` is how many times less or more is still expected.
     """
+    if len(past) < MIN_DAYS:
+        return []
     rows = []
     for service in sorted({service for day in past for service in day}):
-        days = [day[service] for day in past if service in day]
-        usual = median(days)
-        if len(days) >= MIN_DAYS and usual >= MIN_LINES:
-            rows.append(Volume(service, now.get(service, 0), usual / factor, usual * factor))
+        days = [day.get(service, 0) for day in past]
+        if max(days) >= MIN_LINES:
+            rows.append(Volume(service, now.get(service, 0), min(days) / factor, max(days) * factor))
     return rows

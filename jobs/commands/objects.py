@@ -113,8 +113,9 @@ class S3Folder:
             Bucket=self._bucket, Prefix=f"{prefix}/" if prefix else ""
         )
         for page in pages:
-            for entry in page.get("Contents", ()):
-                yield entry["Key"].removeprefix(self._prefix).lstrip("/")
+            # Consoles make an empty object for a folder.
+            keys = (entry["Key"] for entry in page.get("Contents", ()) if not entry["Key"].endswith("/"))
+            yield from (key.removeprefix(self._prefix).lstrip("/") for key in keys)
 
     def folders(self) -> list[str]:
         """Return what stands before the next slash of keys."""

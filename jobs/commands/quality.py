@@ -15,18 +15,16 @@ from rich.table import Column, Table
 from jobs.commands.objects import folder
 from jobs.hours import Hours, HoursError, hour_name, hours_between
 from jobs.log_insight.settings import Settings, load_settings
-from quality.accounts import Account
-from quality.check import Limits, Stores, check_hour, read_ledger, read_marker, read_report
+from quality.check import Checked, Limits, Stores, check_hour, count_receipts, read_marker, read_report
 from quality.pages import hours_of_day, page_of, write_pages
 from quality.report import Finding, HourReport
-from schemas.hour_marker import HourMarker
 from udfs.redact import Redactor, load_redact_rules
 from udfs.worker import settle_garbage
 
 EXIT_FAILED = 1
 EXIT_UNKNOWN = 3
 
-POLL_SECONDS = 5.0
+POLL_SECONDS = 10.0
 _EXAMPLES = 3
 
 
@@ -72,18 +70,20 @@ def _check(hours: Hours, settings: Settings, deadline: float, *, as_json: bool) 
         redactor = Redactor(load_redact_rules())
         settle_garbage()
         for hour in hours.starts():
-            marker = _await_marker(stores, hour, deadline)
-            if marker is None:
-                typer.echo(f"{hour_name(hour)}: not complete, there is no marker of it", err=True)
+            checked = _check_hour(stores, hour, _limits(settings), redactor, deadline)
+            if checked is None:
+                typer.echo(f"{hour_name(hour)}: not complete, there is no marker of it that can be read", err=True)
                 yield EXIT_UNKNOWN
                 continue
-            checked = check_hour(stores, marker, _limits(settings), redactor, time.time_ns() // 1_000_000)
             write_pages(stores.reports, checked, list(_other_reports(stores, hour)))
             _show(checked.report, stores.reports.url(page_of(hour)), as_json=as_json)
             if not checked.report.success:
                 yield EXIT_FAILED
     except (BotoCoreError, ClientError) as error:
         typer.echo(f"S3: {error}", err=True)
+        yield EXIT_UNKNOWN
+    except OSError as error:
+        typer.echo(str(error), err=True)
         yield EXIT_UNKNOWN
 
 
@@ -106,21 +106,22 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _await_marker(stores: Stores, hour: int, deadline: float) -> HourMarker | None:
-    """Return an hour's marker, and wait for it, and for its receipts, as long as there is time.
+def _check_hour(stores: Stores, hour: int, limits: Limits, redactor: Redactor, deadline: float) -> Checked | None:
+    """Check an hour once it is complete; None where that is not so in time.
 
-    The last files of an hour may come a checkpoint after its marker.
+    The last files of an hour may come a checkpoint after its marker: as long as there is time, they are waited for, the
+    receipts before everything is read, lines and letters behind it.
     """
     while True:
         marker = read_marker(stores, hour)
         time_is_up = time.monotonic() >= deadline
-        if time_is_up or (marker and _account(stores, hour).receipts >= marker.receipts):
-            return marker
+        if marker and (time_is_up or count_receipts(stores, hour) >= marker.receipts):
+            checked = check_hour(stores, marker, limits, redactor, time.time_ns() // 1_000_000)
+            if time_is_up or not checked.is_early:
+                return checked
+        if time_is_up:
+            return None
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-
-
-def _account(stores: Stores, hour: int) -> Account:
-    return read_ledger(stores, hour, []).account
 
 
 def _other_reports(stores: Stores, hour: int) -> Iterator[HourReport]:

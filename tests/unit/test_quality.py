@@ -15,6 +15,7 @@ import pytest
 from jobs.commands.objects import LocalFolder
 from local.archived_hour import write_hour
 from quality.check import Checked, Limits, Stores, check_hour, read_marker
+from quality.objects import read_chunks
 from quality.pages import render_hour, write_pages
 from quality.report import HourReport
 from udfs.chunk import HOUR_MS, hour_folder
@@ -137,6 +138,12 @@ def archive_a_letter(hour: Hour) -> None:
     hour.change("logs", id=dead)
 
 
+def nested(line: Line) -> bytes:
+    return orjson.dumps(line | {"attributes": {}}).replace(
+        b'"attributes":{}', b'"attributes":{"a":' + b"[" * 900 + b"]" * 900 + b"}"
+    )
+
+
 def forget_a_fingerprint(hour: Hour) -> None:
     def forget(lines: list[Line]) -> list[Line]:
         del next(line for line in lines if "fingerprint" in line)["fingerprint"]
@@ -240,6 +247,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Hour], object], set[str]]] = {
             "archive.received_as_marked",
             "archive.shards_have_no_gap",
             "dead-letters.dead_as_received",
+            "dead-letters.received_as_marked",
         },
     ),
     "a receipt that does not add up": (
@@ -247,6 +255,53 @@ CORRUPTIONS: dict[str, tuple[Callable[[Hour], object], set[str]]] = {
         {"archive.receipts_add_up"},
     ),
     "a service that fell silent": (silence_a_service, {"archive.volumes_are_not_low"}),
+    "a secret in a pod's name": (
+        lambda hour: hour.change("logs", k8s__pod__name="api-AKIAIOSFODNN7EXAMPLE"),
+        {"archive.nothing_is_unredacted"},
+    ),
+    "a secret in a field that nobody knows": (
+        lambda hour: hour.change("logs", password="hunter2-Xq77"),
+        {"archive.nothing_is_unredacted"},
+    ),
+    "attributes nested without end": (
+        lambda hour: hour.rewrite("logs", lambda lines: [nested(lines[0]), *lines[1:]]),
+        {"archive.nothing_is_unredacted"},
+    ),
+    "an arrival that no calendar has": (
+        lambda hour: hour.change("logs", arrival_time=10**17),
+        {"archive.lines_are_documents"},
+    ),
+    "a time that is none": (lambda hour: hour.change("logs", event_time="now"), {"archive.lines_are_documents"}),
+    "a marker of which the half is wrong": (
+        lambda hour: hour.change("markers", archived=lambda count: count + 1, dead=lambda count: count - 1),
+        {"archive.received_as_marked", "dead-letters.received_as_marked"},
+    ),
+    "a marker's object with a line that is none": (
+        lambda hour: hour.rewrite("markers", lambda markers: [*markers, b"{}"]),
+        {"archive.objects_are_whole"},
+    ),
+    "two receipts for one stretch that differ": (
+        lambda hour: hour.rewrite(
+            "receipts",
+            lambda lines: [
+                *lines,
+                lines[0] | {"archived": 0, "lines": lines[0]["dead"], "severities": {}},
+            ],
+        ),
+        {
+            "archive.receipts_are_all_there",
+            "dead-letters.dead_as_received",
+            "dead-letters.received_as_marked",
+        },
+    ),
+    "a letter without a stage": (
+        lambda hour: hour.change("dlq", stage=None),
+        {"dead-letters.lines_are_dead_letters"},
+    ),
+    "a letter whose bytes are no base64": (
+        lambda hour: hour.change("dlq", raw="é"),
+        {"dead-letters.originals_are_whole"},
+    ),
     "a letter that is none": (lambda hour: hour.change("dlq", reason=...), {"dead-letters.lines_are_dead_letters"}),
     "a letter of an unknown stage": (
         lambda hour: hour.change("dlq", stage="limbo"),
@@ -355,6 +410,46 @@ def test_examples_say_where_and_never_what_was_secret(hour):
     assert ".ndjson.gz:" in failed.examples[0]
     everything = checked.report.model_dump_json() + "".join(render_hour(checked).values())
     assert "hunter2" not in everything
+
+
+def test_no_report_tells_a_secret_wherever_it_stood(hour):
+    secret = "password=hunter2-Xq77"
+    hour.change("logs", severity_text=secret, service__name=f"api {secret}")
+    hour.change("dlq", stage=secret)
+    twice = hour.lines("logs")[0] | {"id": f"{secret}:{'x' * 10_000}:0"}
+    hour.rewrite("logs", lambda lines: [*lines, twice, twice])
+    checked = hour.check()
+    assert {"severities_are_known", "stages_are_known", "ids_are_unique"} <= {
+        finding.expectation for finding in checked.report.failed
+    }
+    everything = checked.report.model_dump_json() + "".join(render_hour(checked).values())
+    assert "hunter2" not in everything
+    assert "x" * 1_000 not in everything
+
+
+def test_control_characters_of_logs_never_reach_a_terminal(hour):
+    hour.change("logs", severity_text="\x1b]0;owned\x07\x1b[2JX\nFAKE: all passed\u202e")
+    (failed,) = hour.check().report.failed
+    assert failed.examples[0].startswith(" ]0;owned  [2JX FAKE: all passed  (")
+
+
+def test_a_marker_of_another_hour_counts_for_none(hour):
+    hour.rewrite("markers", lambda markers: [*markers, markers[0] | {"hour": HOUR - HOUR_MS, "revision": 9}])
+    marker = read_marker(hour.stores, HOUR)
+    assert marker is not None
+    assert (marker.hour, marker.revision) == (HOUR, 0)
+
+
+def test_a_million_empty_lines_are_read_in_chunks(hour, monkeypatch):
+    monkeypatch.setattr("quality.objects.CHUNK_LINES", 100)
+    sizes = []
+    reports: list[Any] = []
+    hour.objects("logs")[0].write_bytes(gzip.compress(b"\n" * 10_000))
+    for chunk in read_chunks(hour.stores.archive, hour_folder(HOUR), reports):
+        sizes.append(len(chunk.lines))
+        assert all(0 <= place.row < 200 for place in chunk.places)
+    assert max(sizes) < 200
+    assert reports[0].lines == 10_000
 
 
 def test_what_a_log_says_is_text_on_every_page_and_nothing_on_a_page_runs(hour):

@@ -76,6 +76,20 @@ def test_a_chain_has_no_gap_and_one_less_link_has_one(borders, rng):
             id="through a receipt of the next hour",
         ),
         pytest.param(
+            [*chain([5, 10]), receipt("", "20", "25")],
+            {SHARD: "5"},
+            "25",
+            ["(10, 20), where reading began anew"],
+            id="a start without state, at the end of the stream",
+        ),
+        pytest.param(
+            [receipt("", "20", "25")], {SHARD: "5"}, "25", ["(5, 20), where reading began anew"], id="the same, at once"
+        ),
+        pytest.param(
+            [*chain([5, 10]), receipt("", "2", "12")], {SHARD: "5"}, "12", [], id="a start without state, from before"
+        ),
+        pytest.param([*chain([5, 7]), receipt("3", "4", "9")], {SHARD: "3"}, "9", [], id="one that covers another"),
+        pytest.param(
             [receipt("1", "2", "3", HOUR - HOUR_MS), receipt("5", "6", "7", HOUR - HOUR_MS), *chain([7, 9])],
             {SHARD: "7"},
             "9",
@@ -92,7 +106,7 @@ def test_receipts_are_added_up_each_once():
     ledger = Ledger(HOUR)
     for each in (receipt("1", "2", "3"), receipt("3", "4", "5"), receipt("1", "2", "3"), receipt("5", "6", "7", 0)):
         ledger.add(each)
-    assert ledger.account == (2, 6, 6, 0)
+    assert ledger.account == (2, 6, 0)
     assert ledger.unsound == []
 
 
