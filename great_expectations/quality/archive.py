@@ -22,10 +22,22 @@ SERVICE = "service.name"
 _validate = TypeAdapter(LogDocument).validator.validate_python
 _ERROR_PATH = frozenset(severity.value for severity in ERROR_PATH)
 _EVENT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
-#: The job makes these itself; of `body` the text is searched, of all others they as JSON.
-_NOT_SEARCHED = frozenset({"id", "arrival_time", "@timestamp", "severity_text", "rules_version", "fingerprint", "body"})
-#: In these the job keeps what has the form of a trace's id.
-_NAMES = frozenset({"k8s.pod.name", "k8s.namespace.name", "k8s.node.name", "k8s.container.name", "trace_id", "span_id"})
+#: The job makes these itself, of what holds no text of a log.
+_SAFE = frozenset({"id", "arrival_time", "@timestamp", "severity_text", "rules_version", "fingerprint"})
+#: Texts of which an hour has few: each is searched once a chunk.
+_REPEATED = (
+    SERVICE,
+    "k8s.pod.name",
+    "k8s.namespace.name",
+    "k8s.node.name",
+    "k8s.container.name",
+    "template",
+    "exception.type",
+)
+_TRACES = ("trace_id", "span_id")
+_A_TRACE = "0123456789abcdef"
+#: All that has a search of its own. Whatever else a line has is searched with its attributes.
+_KNOWN = frozenset({*_SAFE, *_REPEATED, *_TRACES, "body", "attributes"})
 
 
 def lines_table(chunk: Chunk, redactor: Redactor, skew_ms: int) -> pd.DataFrame:
@@ -96,13 +108,34 @@ def _unredacted(documents: Sequence[dict[str, Any]], redactor: Redactor) -> list
     bodies = [document.get("body") for document in documents]
     texts = [body.encode() if isinstance(body, str) else b"" for body in bodies]
     _look(found, bodies, redactor.suspects(texts), redactor)
-    details = [{name: value for name, value in document.items() if _is_searched(name, value)} for document in documents]
+    details = [_details(document) for document in documents]
     _look(found, details, redactor.suspect_values(details), redactor)
+    for name in _REPEATED:
+        values = [document.get(name) for document in documents]
+        leaking = {value for value in {each for each in values if isinstance(each, str)} if _leaks(value, redactor)}
+        if leaking:
+            _look(found, values, [index for index, value in enumerate(values) if value in leaking], redactor)
     return found
 
 
-def _is_searched(name: str, value: Any) -> bool:
-    return name not in _NOT_SEARCHED and not (name in _NAMES and isinstance(value, str) and is_trace_id(value))
+def _details(document: dict[str, Any]) -> Any:
+    """Return the attributes, and with them what the job does not write, or not like this."""
+    if document.keys() <= _KNOWN and all(_is_trace(document.get(name, _A_TRACE)) for name in _TRACES):
+        return document.get("attributes")
+    return {
+        name: value
+        for name, value in document.items()
+        if name not in _KNOWN or name == "attributes" or (name in _TRACES and not _is_trace(value))
+    }
+
+
+def _is_trace(value: Any) -> bool:
+    return isinstance(value, str) and is_trace_id(value)
+
+
+def _leaks(name: str, redactor: Redactor) -> bool:
+    """Tell whether a text holds a secret; the job leaves alone what has the form of a trace's id."""
+    return not is_trace_id(name) and redactor.redact(name) != name
 
 
 def _look(found: list[str | None], values: Sequence[Any], suspects: Iterable[int], redactor: Redactor) -> None:
