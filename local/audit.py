@@ -1,6 +1,5 @@
 """What the stores hold, held against what was sent. Nothing here asks the job."""
 
-import gzip
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 from opensearchpy import OpenSearch
 
+from jobs.commands.lines import read_lines
 from jobs.commands.objects import Folder, folder
 from jobs.log_insight.opensearch import connect
 from jobs.log_insight.settings import Secrets, Settings
@@ -208,9 +208,8 @@ def _incident_in(footer: str) -> str:
 
 def _lines(place: Folder) -> Iterator[dict[str, Any]]:
     for name in place.names(""):
-        with place.open(name) as stream, gzip.open(stream) as lines:
-            for line in lines:
-                yield orjson.loads(line)
+        with place.open(name) as stream:
+            yield from map(orjson.loads, read_lines(stream))
 
 
 def _scroll(client: OpenSearch, index: str, fields: list[str]) -> Iterator[dict[str, Any]]:

@@ -1,21 +1,15 @@
 """Read the lines of stored objects as a stream, so that any number of them fits, and say which are not whole."""
 
-import gzip
-import zlib
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
+from jobs.commands.lines import DamagedError, read_blocks
 from jobs.commands.objects import Folder, ObjectGoneError
 
 #: Of a chunk at most; what is made of a line takes several times its bytes.
 CHUNK_LINES = 50_000
 CHUNK_BYTES = 64 * 1024 * 1024
-
-#: A line of the archive has a record's bytes and some fields more. What is longer was not written by the job.
-MAX_LINE_BYTES = 16 * 1024 * 1024
-
-_READ_BYTES = 1024 * 1024
 
 
 class ObjectReport(NamedTuple):
@@ -60,7 +54,7 @@ def read_chunks(place: Folder, below: str, reports: list[ObjectReport]) -> Itera
             try:
                 block = next(reading)
             except StopIteration as end:
-                reports.append(ObjectReport(name, lines, end.value))
+                reports.append(ObjectReport(name, lines, end.value or (None if lines else "empty")))
                 break
             for start in range(0, len(block), CHUNK_LINES):
                 piece = block[start : start + CHUNK_LINES]
@@ -78,33 +72,10 @@ def read_chunks(place: Folder, below: str, reports: list[ObjectReport]) -> Itera
 def _read_object(place: Folder, name: str) -> Generator[list[bytes], None, str | None]:
     """Yield an object's lines; return what is wrong with it, if anything is."""
     try:
-        stream = place.open(name)
+        with place.open(name) as stream:
+            rest = yield from read_blocks(stream)
     except ObjectGoneError:
         return "gone while the hour was read"
-    with stream:
-        problem = yield from _read_lines(stream)
-    return problem
-
-
-def _read_lines(stream: IO[bytes]) -> Generator[list[bytes], None, str | None]:
-    rest = b""
-    total = 0
-    with gzip.GzipFile(fileobj=stream) as content:
-        while True:
-            try:
-                data = content.read1(_READ_BYTES)  # `read` would lose what comes before the fault
-            except EOFError:
-                return f"truncated: the gzip stream has no end, {total} bytes could be read"
-            except (gzip.BadGzipFile, zlib.error) as error:
-                return f"no gzip, or damaged, after {total} bytes: {error}"
-            if not data:
-                break
-            total += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            if lines:
-                yield lines
-            if len(rest) > MAX_LINE_BYTES:
-                return f"a line of more than {MAX_LINE_BYTES} bytes, after {total} bytes"
-    if rest:
-        return "the last line has no end"
-    return None if total else "empty"
+    except DamagedError as error:
+        return str(error)
+    return "the last line has no end" if rest else None

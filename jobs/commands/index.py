@@ -5,8 +5,7 @@ import contextlib
 import gzip
 import json
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import IO, Annotated, NamedTuple
@@ -16,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress
 
+from jobs.commands.lines import DamagedError, read_lines
 from jobs.commands.objects import Folder, ObjectGoneError, folder
 from jobs.log_insight.opensearch import OpenSearchBulkStore
 from jobs.log_insight.settings import Secrets, Settings, load_secrets, load_settings
@@ -28,8 +28,6 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 #: Text of one bulk request at most; with one request at a time this bounds the memory.
 BATCH_BYTES = 524_288
-#: A document is a line of bounded size with its attributes; a longer line is not from this job.
-MAX_LINE_BYTES = 16_777_216
 #: Nobody waits for this command, so a busy OpenSearch gets more time than inside the job.
 HOLD = Hold(max_seconds=60.0, request_timeout_seconds=30.0)
 EXIT_INCOMPLETE = 1
@@ -183,23 +181,22 @@ def read_batches(target: IndexTarget, stream: IO[bytes], prefix: str) -> Iterato
         UnreadableError: the object is cut short, or holds something else than documents.
     """
     try:
-        with gzip.GzipFile(fileobj=stream) as text:
-            for hour, lines in _by_hour(target, text):
-                yield make_batch(target, hour, lines, prefix)
-    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, KeyError, TypeError) as error:
+        for hour, lines in _by_hour(target, read_lines(stream)):
+            yield make_batch(target, hour, lines, prefix)
+    except (DamagedError, ValueError, KeyError, TypeError) as error:
         raise UnreadableError from error
 
 
-def _by_hour(target: IndexTarget, text: gzip.GzipFile) -> Iterator[tuple[int, list[bytes]]]:
+def _by_hour(target: IndexTarget, text: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
     lines: list[bytes] = []
     size = hour = 0
-    while line := text.readline(MAX_LINE_BYTES):
+    for line in text:
         line_hour = hour_of(arrival_time(target, line))
         if lines and (line_hour != hour or size >= BATCH_BYTES):
             yield hour, lines
             lines, size = [], 0
         hour = line_hour
-        lines.append(line.removesuffix(b"\n"))
+        lines.append(line)
         size += len(line)
     if lines:
         yield hour, lines

@@ -4,9 +4,7 @@ What is read are the lines of the archive: an id that is there twice, as after g
 document. The receipts of the live job say how many there have to be, so that a file that the archive lost is missed.
 """
 
-import gzip
 import hashlib
-import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +13,7 @@ import numpy as np
 import orjson
 from opensearchpy import OpenSearch
 
+from jobs.commands.lines import DamagedError, read_lines
 from jobs.commands.objects import Folder
 from jobs.hours import Hours, hour_name
 from schemas.log_document import document_id
@@ -189,7 +188,7 @@ def _distinct(ids: Iterable[str]) -> int:
 def _lines(place: Folder, below: str) -> Iterator[bytes]:
     for name in place.names(below):
         try:
-            with place.open(name) as stream, gzip.open(stream) as lines:
-                yield from (line.removesuffix(b"\n") for line in lines)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            with place.open(name) as stream:
+                yield from read_lines(stream)
+        except DamagedError as error:
             raise UnreadableError(f"{place.url(name)} cannot be read to its end: {error}") from None
