@@ -10,6 +10,7 @@ from typing import NamedTuple
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jobs.commands.exit_codes import EXIT_FAILED, EXIT_USAGE
 from jobs.log_insight.operator_ids import OperatorId
 from jobs.log_insight.settings import GateSettings, Secrets, Settings, load_secrets, load_settings
 from schemas.analysis import Analysis, AnalysisRequest
@@ -24,8 +25,6 @@ from udfs.ids import incident_id
 from udfs.meters import Meters
 from udfs.redact import Redactor, load_redact_rules
 
-EXIT_INCOMPLETE = 1
-EXIT_USAGE = 2
 MAX_LINE_BYTES = 1_048_576
 
 
@@ -67,7 +66,7 @@ def analyze() -> None:
         typer.echo("incidents are read from standard input; see `cali analyze --help`", err=True)
         raise typer.Exit(EXIT_USAGE)
     if not asyncio.run(_analyze_lines(sys.stdin.buffer, settings, secrets)):
-        raise typer.Exit(EXIT_INCOMPLETE)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def load_rules(grouping: str | None = None) -> Rules:

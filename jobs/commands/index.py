@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress
 
+from jobs.commands.exit_codes import EXIT_FAILED
 from jobs.commands.lines import DamagedError, read_lines
 from jobs.commands.objects import Folder, ObjectGoneError, folder
 from jobs.log_insight.opensearch import OpenSearchBulkStore
@@ -30,7 +31,6 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 BATCH_BYTES = 524_288
 #: Nobody waits for this command, so a busy OpenSearch gets more time than inside the job.
 HOLD = Hold(max_seconds=60.0, request_timeout_seconds=30.0)
-EXIT_INCOMPLETE = 1
 
 
 class ObjectStatus(StrEnum):
@@ -84,11 +84,11 @@ def catch_up(
         reports = asyncio.run(drain_backlog(settings, secrets, root, _print_report))
     except (BotoCoreError, ClientError) as error:
         typer.echo(f"S3: {error}", err=True)
-        raise typer.Exit(EXIT_INCOMPLETE) from None
+        raise typer.Exit(EXIT_FAILED) from None
     totals = summary(reports)
     typer.echo(json.dumps(totals))
     if totals["left"]:
-        raise typer.Exit(EXIT_INCOMPLETE)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def summary(reports: list[ObjectReport]) -> dict[str, int]:

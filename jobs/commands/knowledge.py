@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from jobs.commands.exit_codes import EXIT_FAILED, EXIT_UNKNOWN
 from jobs.knowledge import CheckReport, KnowledgeBase, PromoteReport
 from jobs.knowledge import sync as sync_documents
 from jobs.log_insight.operator_ids import OperatorId
@@ -28,8 +29,6 @@ from udfs.meters import Meters
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-EXIT_NO = 1
-EXIT_UNKNOWN = 3
 #: Queries that got worse, in a message for people; the JSON has all.
 TOLD = 10
 
@@ -191,7 +190,7 @@ def _told_failures() -> Iterator[None]:
     except (UnansweredError, RetrievalError) as error:
         _end(EXIT_UNKNOWN, str(error))
     except (KnowledgeError, LabelError, SyncError) as error:
-        _end(EXIT_NO, str(error))
+        _end(EXIT_FAILED, str(error))
     except (BotoCoreError, ClientError) as error:
         _end(EXIT_UNKNOWN, f"S3: {error}")
 
@@ -258,7 +257,7 @@ def _refuse(report: CheckReport) -> None:
     if worse:
         more = f" and {len(worse) - TOLD} more" if len(worse) > TOLD else ""
         lines.append(f"queries that got worse: {', '.join(worse[:TOLD])}{more}")
-    _end(EXIT_NO, "\n  ".join(lines))
+    _end(EXIT_FAILED, "\n  ".join(lines))
 
 
 def _end(code: int, message: str) -> NoReturn:

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from jobs.commands.exit_codes import EXIT_FAILED, EXIT_UNKNOWN
+from jobs.commands.hours import From, To, hours_of
 from jobs.commands.objects import folder
-from jobs.hours import Hours, HoursError, hour_name, hours_between
+from jobs.hours import Hours, hour_name
 from jobs.log_insight.settings import Settings, load_settings
 from quality.check import Checked, Limits, Stores, check_hour, count_receipts, read_marker, read_report
 from quality.pages import hours_of_day, page_of, write_pages
@@ -21,16 +23,13 @@ from quality.report import Finding, HourReport
 from udfs.redact import Redactor, load_redact_rules
 from udfs.worker import settle_garbage
 
-EXIT_FAILED = 1
-EXIT_UNKNOWN = 3
-
 POLL_SECONDS = 10.0
 _EXAMPLES = 3
 
 
 def quality(
-    first: Annotated[str, typer.Option("--from", help="First hour, ISO-8601; UTC where it names no zone.")],
-    end: Annotated[str, typer.Option("--to", help="End, exclusive: the start of an hour, too.")],
+    first: From,
+    end: To,
     wait: Annotated[float, typer.Option(min=0, help="Minutes to wait for an hour to be complete.")] = 0.0,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, also on a terminal.")] = False,
@@ -53,10 +52,7 @@ def quality(
 
       CALI_STORE__ARCHIVE=./logs CALI_QUALITY__REPORTS=./quality cali quality --from 2026-11-22T09 --to 2026-11-22T10
     """
-    try:
-        hours = hours_between(first, end)
-    except HoursError as error:
-        raise typer.BadParameter(str(error), param_hint="--from, --to") from None
+    hours = hours_of(first, end)
     settings = load_settings()
     codes = set(_check(hours, settings, time.monotonic() + wait * 60, as_json=as_json))
     if codes:

@@ -14,8 +14,10 @@ from opensearchpy.exceptions import OpenSearchException
 from rich.console import Console
 from rich.table import Table
 
+from jobs.commands.exit_codes import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
+from jobs.commands.hours import From, To, hours_of
 from jobs.commands.objects import Folder, ObjectGoneError, folder
-from jobs.hours import Hours, HoursError, hours_between
+from jobs.hours import Hours
 from jobs.log_insight.opensearch import connect
 from jobs.log_insight.settings import Settings, load_secrets, load_settings
 from jobs.replay.cluster import Deployments, ExistsError, NoClusterError, RefusedError, UnavailableError
@@ -26,18 +28,12 @@ from jobs.replay.outcome import Verdict, outcome
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-EXIT_NO = 1
-EXIT_USAGE = 2
-EXIT_UNKNOWN = 3
-
 POLL_SECONDS = 3.0
 REMOVE_MINUTES = 10.0
 #: Nobody waits for a comparison as a batch of the job waits.
 REQUEST_SECONDS = 60.0
 
 _Run = Annotated[str, typer.Option("--run", help="Its id: 1 to 26 of a-z, 0-9 and '-'; a number will do.")]
-_From = Annotated[str, typer.Option("--from", help="First hour, ISO-8601; UTC where it names no zone.")]
-_To = Annotated[str, typer.Option("--to", help="End, exclusive: the start of an hour, too.")]
 _Minutes = Annotated[float, typer.Option("--timeout", min=0, help="Minutes to wait.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, also on a terminal.")]
 
@@ -54,7 +50,7 @@ def replay() -> None:
 
 
 @app.command()
-def start(run: _Run, first: _From, end: _To) -> None:
+def start(run: _Run, first: From, end: To) -> None:
     """Start a run, or find that it was started before.
 
     It takes the manifest of CALI_REPLAY__MANIFEST, and the cluster of the pod it runs in or of a kubeconfig. Hours
@@ -68,7 +64,7 @@ def start(run: _Run, first: _From, end: _To) -> None:
       kubectl kustomize flink-k8s/replay/prod >build/replay.yaml
       CALI_REPLAY__MANIFEST=build/replay.yaml cali replay start --run november --from 2026-11-01 --to 2026-12-01
     """
-    named, hours = _run_of(run), _hours_of(first, end)
+    named, hours = _run_of(run), hours_of(first, end)
     settings = load_settings()
     with _errors_told():
         _start(named, hours, settings)
@@ -91,7 +87,7 @@ def wait(run: _Run, minutes: _Minutes = 120.0) -> None:
 
 
 @app.command()
-def compare(run: _Run, first: _From, end: _To, *, as_json: _Json = False) -> None:
+def compare(run: _Run, first: From, end: To, *, as_json: _Json = False) -> None:
     """Count what a run was to read and what came of it, by arrival hour.
 
     A line each: `received` were archived by the receipts of the live job, `archived` are different ids in the archive,
@@ -106,7 +102,7 @@ def compare(run: _Run, first: _From, end: _To, *, as_json: _Json = False) -> Non
 
       cali replay compare --run 7 --from 2026-11-22 --to 2026-11-23 --json | jq 'select(.same | not)'
     """
-    named, hours = _run_of(run), _hours_of(first, end)
+    named, hours = _run_of(run), hours_of(first, end)
     settings = load_settings()
     with _errors_told():
         _compare(named, hours, settings, as_json=as_json)
@@ -129,14 +125,14 @@ def remove(run: _Run, minutes: _Minutes = REMOVE_MINUTES) -> None:
 
 
 @app.command("run")
-def run_all(run: _Run, first: _From, end: _To, minutes: _Minutes = 120.0, *, as_json: _Json = False) -> None:
+def run_all(run: _Run, first: From, end: To, minutes: _Minutes = 120.0, *, as_json: _Json = False) -> None:
     """Start, wait, compare and remove, in one go; where one of them fails, what is there stays to be looked at.
 
     Examples:
 
       cali replay run --run 7 --from 2026-11-22T09:00Z --to 2026-11-22T12:00Z
     """
-    named, hours = _run_of(run), _hours_of(first, end)
+    named, hours = _run_of(run), hours_of(first, end)
     settings = load_settings()
     with _errors_told():
         _start(named, hours, settings)
@@ -150,7 +146,7 @@ def _start(run: Run, hours: Hours, settings: Settings) -> None:
     archive = settings.store.archive.rstrip("/")
     there = [f"{archive}/{each}" for each in hours.folders() if _has_files(folder(archive, settings.aws), each)]
     if not there:
-        _end(EXIT_NO, f"{archive} has nothing of these hours")
+        _end(EXIT_FAILED, f"{archive} has nothing of these hours")
     deployment = build(template, run, settings, there)
     deployments = Deployments()
     try:
@@ -172,7 +168,7 @@ def _wait(run: Run, minutes: float) -> None:
         nonlocal told
         verdict, said = outcome(deployments.find(run.deployment))
         if verdict is Verdict.LOST:
-            _end(EXIT_NO, f"{run.deployment}: {said}")
+            _end(EXIT_FAILED, f"{run.deployment}: {said}")
         if said != told:
             _say(f"{run.deployment}: {said}")
         told = said
@@ -198,7 +194,7 @@ def _compare(run: Run, hours: Hours, settings: Settings, *, as_json: bool) -> No
         rows = list(compare_hours(hours, places, client, run.index_prefix))
     _show(rows, as_json=as_json)
     if different := [row.hour for row in rows if not row.same]:
-        _end(EXIT_NO, f"{run.deployment} differs from the archive in {', '.join(different)}")
+        _end(EXIT_FAILED, f"{run.deployment} differs from the archive in {', '.join(different)}")
 
 
 def _remove(run: Run, minutes: float) -> None:
@@ -238,7 +234,7 @@ def _require_same(wanted: Object, found: Object | None) -> None:
         _end(EXIT_UNKNOWN, f"{name} is just being removed; start it when it is gone")
     if other := differences(wanted["spec"], found["spec"]):
         listed = "\n  ".join(other)
-        _end(EXIT_NO, f"{name} is there and is another run; take another id, or remove it first:\n  {listed}")
+        _end(EXIT_FAILED, f"{name} is there and is another run; take another id, or remove it first:\n  {listed}")
 
 
 def _has_files(archive: Folder, below: str) -> bool:
@@ -273,7 +269,7 @@ def _errors_told() -> Iterator[None]:
     except (ManifestError, NoClusterError) as error:
         _end(EXIT_USAGE, str(error))
     except (RefusedError, UnreadableError) as error:
-        _end(EXIT_NO, str(error))
+        _end(EXIT_FAILED, str(error))
     except (UnavailableError, PartialAnswerError) as error:
         _end(EXIT_UNKNOWN, str(error))
     except ObjectGoneError as error:
@@ -290,13 +286,6 @@ def _run_of(text: str) -> Run:
         return run_named(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r}: {error}", param_hint="--run") from None
-
-
-def _hours_of(first: str, end: str) -> Hours:
-    try:
-        return hours_between(first, end)
-    except HoursError as error:
-        raise typer.BadParameter(str(error), param_hint="--from, --to") from None
 
 
 def _say(text: str) -> None:

@@ -6,13 +6,12 @@ from typing import NoReturn
 import typer
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
+from jobs.commands.exit_codes import EXIT_FAILED
 from jobs.log_insight.opensearch import connect
 from jobs.log_insight.opensearch_setup import Action, Report, VersionError, reason_of, set_up
 from jobs.log_insight.settings import load_secrets, load_settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-EXIT_FAILED = 1
 
 
 @app.callback()

@@ -9,6 +9,7 @@ import orjson
 import typer
 from pydantic_core import from_json
 
+from jobs.commands.exit_codes import EXIT_FAILED, EXIT_USAGE
 from udfs.errors import BadInputError
 from udfs.fingerprint import Explanation, FingerprintRules, explain, load_fingerprint_rules
 from udfs.ingest import to_line
@@ -17,8 +18,6 @@ from udfs.redact import Redactor, load_redact_rules
 from udfs.ruleset import RuleError
 from udfs.validate import UNKNOWN_SERVICE, safe_service
 
-EXIT_INCOMPLETE = 1
-EXIT_USAGE = 2
 MAX_LINE_BYTES = 1_048_576
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -186,7 +185,7 @@ def _answer_each(files: list[Path] | None, answer: Callable[[bytes], bytes]) -> 
         raise typer.Exit(EXIT_USAGE)
     lines = _lines_of(files) if files else sys.stdin.buffer
     if not answer_lines(lines, answer, sys.stdout.buffer.write):
-        raise typer.Exit(EXIT_INCOMPLETE)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _lines_of(files: list[Path]) -> Iterator[bytes]:
