@@ -51,19 +51,18 @@ def lines_table(chunk: Chunk, redactor: Redactor, skew_ms: int) -> pd.DataFrame:
     lines = [read_line(line, lambda _, fields: _validate(fields, strict=True), _is_nameless) for line in chunk.lines]
     documents = [line.fields for line in lines]
     malformed = [line.malformed or _lacks(line.fields) for line in lines]
-    times = [_event_time(document) for document in documents]
-    for index, document in enumerate(documents):
-        if malformed[index] is None and document and times[index] is None:
-            malformed[index] = "@timestamp: none that the job writes"
+    times = _event_times([_event_time(document) for document in documents])
+    for index in times.index[times.isna()]:
+        malformed[index] = malformed[index] or "@timestamp: none that the job writes"
     arrivals = [arrival_of(document) for document in documents]
     return pd.DataFrame(
         {
             "id": [text_of(document, "id") for document in documents],
             "malformed": malformed,
-            "severity_text": _shown([text_of(document, "severity_text") for document in documents], redactor),
+            "severity_text": _shown([document.get("severity_text") for document in documents], redactor),
             SERVICE: _services(documents, redactor),
             "arrival_time": arrivals,
-            "earliest_arrival": _milliseconds(times) - skew_ms,
+            "earliest_arrival": times - skew_ms,
             "arrival_hour": [None if time is None else hour_of(time) for time in arrivals],
             "unredacted": _unredacted(documents, redactor),
         }
@@ -72,7 +71,7 @@ def lines_table(chunk: Chunk, redactor: Redactor, skew_ms: int) -> pd.DataFrame:
 
 def _is_nameless(problem: ErrorDetails) -> bool:
     """Tell whether an error is that the service is not named: another expectation's."""
-    return problem["loc"] == (SERVICE,) and (problem["type"] == "missing" or problem["input"] in {None, ""})
+    return problem["loc"] == (SERVICE,) and (problem["type"] == "missing" or problem["input"] in (None, ""))
 
 
 def _lacks(document: dict[str, Any]) -> str | None:
@@ -85,7 +84,8 @@ def _event_time(document: dict[str, Any]) -> str | None:
     return text if text and _EVENT_TIME.fullmatch(text) else None
 
 
-def _milliseconds(texts: Sequence[str | None]) -> "pd.Series[Any]":
+def _event_times(texts: Sequence[str | None]) -> "pd.Series[Any]":
+    """Return epoch milliseconds, or NaN."""
     times = pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", utc=True, errors="coerce")
     milliseconds = times.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]").astype("int64")
     return pd.Series(milliseconds).where(times.notna())
@@ -98,7 +98,8 @@ def _services(documents: Sequence[dict[str, Any]], redactor: Redactor) -> list[s
     return [safe.get(name) if document else "" for name, document in zip(names, documents, strict=True)]
 
 
-def _shown(texts: Sequence[str | None], redactor: Redactor) -> list[str | None]:
+def _shown(values: Sequence[Any], redactor: Redactor) -> list[str | None]:
+    texts = [value if isinstance(value, str) else None for value in values]
     safe: dict[str | None, str] = {text: shown(text, redactor) for text in set(texts) if text is not None}
     return [safe.get(text) for text in texts]
 

@@ -272,6 +272,11 @@ CORRUPTIONS: dict[str, tuple[Callable[[Hour], object], set[str]]] = {
         {"archive.lines_are_documents"},
     ),
     "a time that is none": (lambda hour: hour.change("logs", event_time="now"), {"archive.lines_are_documents"}),
+    "a time that is far away": (
+        lambda hour: hour.change("logs", event_time="9999-12-31T23:59:59Z"),
+        {"archive.lines_are_documents"},
+    ),
+    "a severity of nothing": (lambda hour: hour.change("logs", severity_text=""), {"archive.severities_are_known"}),
     "a marker of which the half is wrong": (
         lambda hour: hour.change("markers", archived=lambda count: count + 1, dead=lambda count: count - 1),
         {"archive.received_as_marked", "dead-letters.received_as_marked"},
