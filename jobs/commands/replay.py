@@ -94,7 +94,8 @@ def compare(run: _Run, first: From, end: To, *, as_json: _Json = False) -> None:
     `documents` are in the run's indices, `dead_letters` and `backlog` are the run's own. Receipts that `overlap` count
     twice what the live job read twice, as after an older savepoint; then `received` decides nothing. The last line has
     the sums. Exit code 0: `documents`, `dead_letters` and `backlog` add up to `archived`, and that is `received`; 1:
-    they do not, in the hours that standard error names, or a file cannot be read; 3: S3 or OpenSearch did not answer.
+    they do not, in the hours that standard error names, or a file cannot be read; 3: S3 or OpenSearch did not answer,
+    or a file was deleted meanwhile, as by `cali index catch-up`.
 
     Examples:
 

@@ -255,10 +255,10 @@ def test_a_promotion_is_refused_when_another_one_came_first(
 def test_a_promotion_that_another_one_of_the_same_documents_came_before_is_done(
     client: MilvusClient, documents: list[Document], embedder: Embedder
 ) -> None:
-    staged = stage(client, "twice", documents[:2], embedder)
+    staged = stage(client, "came_first", documents[:2], embedder)
     for _ in range(2):
-        promote(client, "twice", staged.collection, None)
-    assert target(client, "twice") == staged.collection
+        promote(client, "came_first", staged.collection, None)
+    assert target(client, "came_first") == staged.collection
 
 
 def test_a_collection_of_the_alias_s_name_is_not_touched(
