@@ -8,11 +8,10 @@ name that folder.
 """
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,9 +27,13 @@ from uuid import uuid4
 import kubernetes_validate
 import yaml
 
+from local.process import GUARD
+
 KUBERNETES = "1.35"
 #: What Kubernetes keeps of a log as the message of a container that failed, bytes.
 MESSAGE_BYTES = 2048
+#: The exit code of what SIGKILL has ended.
+KILLED = 137
 _PATH = re.compile(r"/api/v1/namespaces/cali/(pods|events)(?:/([^/]+))?(?:/(log))?")
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
@@ -141,6 +144,7 @@ class Pod:
         self.folder = folder
         self.lines: list[tuple[datetime, str]] = []
         self.ended = False
+        self._is_killed = False
         self.news = threading.Condition()
         (self._container,) = manifest["spec"]["containers"]
         self._namespace = namespace
@@ -163,23 +167,23 @@ class Pod:
         self.folder.mkdir(parents=True)
         environment = self._environment()
         program, *arguments = self.command
+        guard = [sys.executable, "-I", "-S", str(GUARD), "0"]
         self._process = subprocess.Popen(  # noqa: S603 - the command under test
-            [shutil.which(program, path=self._path) or program, *arguments],
+            [*guard, shutil.which(program, path=self._path) or program, *arguments],
             env=environment,
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="backslashreplace",
-            start_new_session=True,
         )
         threading.Thread(target=self._follow, daemon=True).start()
 
     def kill(self) -> None:
         """Kill it with all that it has started; nothing where it has ended."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._is_killed = self._is_killed or self._process.poll() is None
+        cast("IO[str]", self._process.stdin).close()
         self._process.wait()
 
     def as_seen(self) -> dict[str, Any]:
@@ -214,8 +218,7 @@ class Pod:
     def _state(self) -> tuple[str, dict[str, Any]]:
         if not self.ended:
             return "Running", {"running": {"startedAt": _time(self._started)}}
-        # A process that a signal has ended has 128 and the signal's number there.
-        code = self._process.returncode if self._process.returncode >= 0 else 128 - self._process.returncode
+        code = KILLED if self._is_killed else self._process.returncode
         terminated = {
             "exitCode": code,
             "reason": "Error" if code else "Completed",
