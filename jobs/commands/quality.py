@@ -24,6 +24,8 @@ from udfs.redact import Redactor, load_redact_rules
 from udfs.worker import settle_garbage
 
 POLL_SECONDS = 10.0
+#: From the marker of an hour to its last files: some checkpoints.
+SETTLE_SECONDS = 180.0
 _EXAMPLES = 3
 
 
@@ -105,19 +107,22 @@ def _limits(settings: Settings) -> Limits:
 def _check_hour(stores: Stores, hour: int, limits: Limits, redactor: Redactor, deadline: float) -> Checked | None:
     """Check an hour once it is complete; None where that is not so in time.
 
-    The last files of an hour may come a checkpoint after its marker: as long as there is time, they are waited for, the
-    receipts before everything is read, lines and letters behind it.
+    The last files of an hour may come a checkpoint after its marker: they are waited for, the receipts before
+    everything is read, lines and letters behind it. What does not come then is missing.
     """
+    settled = None
     while True:
         marker = read_marker(stores, hour)
-        time_is_up = time.monotonic() >= deadline
-        if marker and (time_is_up or count_receipts(stores, hour) >= marker.receipts):
-            checked = check_hour(stores, marker, limits, redactor, time.time_ns() // 1_000_000)
-            if time_is_up or not checked.is_early:
-                return checked
-        if time_is_up:
+        now = time.monotonic()
+        if marker:
+            settled = min(deadline, now + SETTLE_SECONDS) if settled is None else settled
+            if now >= settled or count_receipts(stores, hour) >= marker.receipts:
+                checked = check_hour(stores, marker, limits, redactor, time.time_ns() // 1_000_000)
+                if now >= settled or not checked.is_early:
+                    return checked
+        elif now >= deadline:
             return None
-        time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        time.sleep(min(POLL_SECONDS, max(0.0, (settled or deadline) - now)))
 
 
 def _other_reports(stores: Stores, hour: int) -> Iterator[HourReport]:

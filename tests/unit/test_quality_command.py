@@ -72,25 +72,35 @@ def test_an_hour_without_marker_is_not_judged(root):
     assert not (root / "quality" / hour_folder(HOUR + HOUR_MS)).exists()
 
 
-def test_a_marker_and_its_last_receipts_are_waited_for(root, monkeypatch):
+def test_a_marker_and_what_it_tells_of_are_waited_for(root, monkeypatch):
     """The marker may come a checkpoint before the last files of its hour."""
     monkeypatch.setattr("jobs.commands.quality.POLL_SECONDS", 0.05)
-    marker = next((root / "markers" / hour_folder(HOUR)).iterdir())
-    receipts = next((root / "receipts" / hour_folder(HOUR)).iterdir())
-    late = {path: path.read_bytes() for path in (marker, receipts)}
-    for path in late:
+    stores = ("markers", "receipts", "logs", "dlq")
+    late = [
+        (path, path.read_bytes()) for path in (next((root / store / hour_folder(HOUR)).iterdir()) for store in stores)
+    ]
+    for path, _ in late:
         path.unlink()
-    looks = iter(late.items())
+    looks = iter(late)
 
     def next_file() -> None:
         for path, content in looks:
             path.write_bytes(content)
-            timer = threading.Timer(0.3, next_file)
-            timer.start()
+            threading.Timer(0.8, next_file).start()
             break
 
     threading.Timer(0.3, next_file).start()
-    assert quality("2026-11-22T11", "2026-11-22T12", "--wait", "2").exit_code == 0
+    result = quality("2026-11-22T11", "2026-11-22T12", "--wait", "2")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_what_does_not_come_behind_a_marker_is_missing_long_before_the_time_is_up(root, monkeypatch):
+    monkeypatch.setattr("jobs.commands.quality.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("jobs.commands.quality.SETTLE_SECONDS", 0.5)
+    next((root / "logs" / hour_folder(HOUR)).iterdir()).unlink()
+    result = quality("2026-11-22T11", "2026-11-22T12", "--wait", "40")
+    assert result.exit_code == 1
+    assert "archived_as_received" in result.stderr
 
 
 @pytest.mark.usefixtures("root")
