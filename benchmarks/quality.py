@@ -21,7 +21,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from local.archived_hour import write_hour  # noqa: E402 - a script is run from anywhere
+from local.archived_hour import VARIABLES, write_hour  # noqa: E402 - a script is run from anywhere
 from udfs.chunk import HOUR_MS  # noqa: E402
 
 HOUR = 1_795_345_200_000  # 2026-11-22T11:00:00Z
@@ -29,7 +29,6 @@ CALI = str(Path(sys.executable).with_name("cali"))
 MAX_SECONDS = 60.0
 MAX_MIB = 1024
 MAX_GROWTH = 1.5
-STORES = {"ARCHIVE": "logs", "DEAD_LETTERS": "dlq", "RECEIPTS": "receipts", "MARKERS": "markers"}
 
 
 class Measured(NamedTuple):
@@ -66,8 +65,7 @@ def measure(folder: Path, lines: int) -> Measured:
         write_hour(unfinished, HOUR, lines)
         unfinished.rename(root)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CALI_")}
-    environment |= {f"CALI_STORE__{setting}": str(root / name) for setting, name in STORES.items()}
-    environment["CALI_QUALITY__REPORTS"] = str(root / "quality")
+    environment |= {variable: str(root / name) for variable, name in VARIABLES.items()}
     started = time.monotonic()
     process = os.posix_spawn(
         CALI,

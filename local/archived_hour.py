@@ -1,12 +1,16 @@
 """An hour of archive, receipts, marker and dead letters in a folder, made of a story by the job's own stages.
 
-Flink is not part of it, so it takes seconds: for checks of what is stored, and to measure them.
+Flink is not part of it, so it takes seconds: for checks of what is stored, and to measure them. Run as a module it makes
+one, and prints the settings with which `cali quality` reads it.
 """
 
+import argparse
 import gzip
 import random
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jobs.log_insight.operator_ids import OperatorId
@@ -27,7 +31,15 @@ FOLDERS = {
     "logs": OperatorId.ARCHIVE_SINK,
     "receipts": OperatorId.RECEIPT_SINK,
     "dlq": OperatorId.DEAD_LETTER_SINK,
-    "markers": "marker-sink",
+    "markers": OperatorId.MARKER_SINK,
+}
+#: The settings that lead to the sub-folders; reports are written beside them.
+VARIABLES = {
+    "CALI_STORE__ARCHIVE": "logs",
+    "CALI_STORE__RECEIPTS": "receipts",
+    "CALI_STORE__DEAD_LETTERS": "dlq",
+    "CALI_STORE__MARKERS": "markers",
+    "CALI_QUALITY__REPORTS": "quality",
 }
 STREAM = "cali-logs"
 
@@ -130,3 +142,21 @@ def _stage() -> Ingest:
         meters=Meters(OperatorId.INGEST),
         clock=lambda: 0.0,
     )
+
+
+def main() -> None:
+    """Make an hour."""
+    parser = argparse.ArgumentParser(prog="local.archived_hour", description="Make an hour of archive to be checked.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--hour", default="2026-11-22T11:00", help="its start, ISO-8601")
+    parser.add_argument("--lines", type=int, default=20_000)
+    arguments = parser.parse_args()
+    start = datetime.fromisoformat(arguments.hour)
+    hour = round(start.replace(tzinfo=start.tzinfo or UTC).timestamp() * 1000)
+    write_hour(arguments.folder, hour, arguments.lines)
+    for variable, folder in VARIABLES.items():
+        print(f"export {variable}={shlex.quote(str(arguments.folder.resolve() / folder))}")  # noqa: T201 - what it is run for
+
+
+if __name__ == "__main__":
+    main()

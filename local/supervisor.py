@@ -18,12 +18,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from local.job import submit_job
+from local.kubernetes import replay_manifest
 from local.paths import ROOT
 from local.process import PartError
 from local.stack import SUPERVISOR_LOG, Stack, StackError, lock_owner, watched_parts
 
 STATE_FILE = "state.json"
 ENVIRONMENT_FILE = "environment"
+MANIFEST_FILE = "replay-manifest.yaml"
+MANIFEST_VARIABLE = "CALI_REPLAY__MANIFEST"
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.2
@@ -87,7 +90,8 @@ def down(directory: Path) -> bool:
         os.kill(pid, signal.SIGKILL)  # the guards of its parts end those
         if not _await_unlocked(directory, STOP_SECONDS):
             raise StackError(f"process {pid} does not end")
-    (directory / STATE_FILE).unlink(missing_ok=True)
+    for name in (STATE_FILE, ENVIRONMENT_FILE):
+        (directory / name).unlink(missing_ok=True)
     return True
 
 
@@ -159,7 +163,11 @@ def _serve(stack: Stack) -> None:
     try:
         _write_state(stack, State(os.getpid(), "starting"))
         stack.start(watched_parts())
-        _write_private(stack.directory / ENVIRONMENT_FILE, _as_shell(stack.environment()))
+        _ = stack.kubernetes  # for `cali replay`
+        manifest = stack.directory / MANIFEST_FILE
+        _write_private(manifest, replay_manifest(stack.environment()))
+        environment = stack.environment() | {MANIFEST_VARIABLE: str(manifest)}
+        _write_private(stack.directory / ENVIRONMENT_FILE, _as_shell(environment))
         job_id = submit_job(stack)
         _write_state(stack, State(os.getpid(), "ready", stack.addresses(), job_id))
         while True:

@@ -29,7 +29,8 @@ def up(
 ) -> None:
     """Start Kinesis, S3, OpenSearch, Milvus, a Slack inbox and Flink on 127.0.0.1, and the job on them.
 
-    Where Prometheus is installed it watches them; Flink's metrics can then be read from other machines too.
+    Where Prometheus is installed it watches them; Flink's metrics can then be read from other machines too. For
+    `cali replay` there is a stand-in of Kubernetes and the Flink operator.
 
     Returns when the job runs, and prints the addresses; `cali down` stops everything. Where it runs already, nothing is
     started and the addresses are printed. Exit code 0: it runs; 1: it does not, and nothing is left of it; 2: an option

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
@@ -20,6 +20,7 @@ from jobs.log_insight.settings import Settings, load_settings
 from quality.check import Checked, Limits, Stores, check_hour, count_receipts, read_marker, read_report
 from quality.pages import hours_of_day, page_of, write_pages
 from quality.report import Finding, HourReport
+from udfs.chunk import HOUR_MS, hour_folder
 from udfs.redact import Redactor, load_redact_rules
 from udfs.worker import settle_garbage
 
@@ -27,6 +28,8 @@ POLL_SECONDS = 10.0
 #: From the marker of an hour to its last files: some checkpoints.
 SETTLE_SECONDS = 180.0
 _EXAMPLES = 3
+#: The storage failed: of S3 or of this machine.
+_NO_ANSWER = (BotoCoreError, ClientError, OSError)
 
 
 def quality(
@@ -52,7 +55,7 @@ def quality(
 
       cali quality --from 2026-11-22 --to 2026-11-23 | jq -r '.findings[] | select(.success | not).expectation'
 
-      CALI_STORE__ARCHIVE=./logs CALI_QUALITY__REPORTS=./quality cali quality --from 2026-11-22T09 --to 2026-11-22T10
+      CALI_QUALITY__REPORTS=./quality cali quality --from 2026-11-22T09 --to 2026-11-22T10
     """
     hours = hours_of(first, end)
     settings = load_settings()
@@ -63,26 +66,45 @@ def quality(
 
 def _check(hours: Hours, settings: Settings, deadline: float, *, as_json: bool) -> Iterator[int]:
     """Check each hour, show it, and yield an exit code for what is not as it should be."""
-    try:
-        stores = _stores(settings)
-        redactor = Redactor(load_redact_rules())
-        settle_garbage()
-        for hour in hours.starts():
-            checked = _check_hour(stores, hour, _limits(settings), redactor, deadline)
+    redactor = Redactor(load_redact_rules())
+    settle_garbage()
+    for hour in hours.starts():
+        try:
+            stores = _stores(settings)
+            checked = _patiently(
+                lambda at=hour, of=stores: _check_hour(of, at, _limits(settings), redactor, deadline), deadline
+            )
             if checked is None:
-                typer.echo(f"{hour_name(hour)}: not complete, there is no marker of it that can be read", err=True)
+                typer.echo(f"{hour_name(hour)}: {_why_incomplete(stores, hour)}", err=True)
                 yield EXIT_UNKNOWN
                 continue
             write_pages(stores.reports, checked, list(_other_reports(stores, hour)))
             _show(checked.report, stores.reports.url(page_of(hour)), as_json=as_json)
             if not checked.report.success:
                 yield EXIT_FAILED
-    except (BotoCoreError, ClientError) as error:
-        typer.echo(f"S3: {error}", err=True)
-        yield EXIT_UNKNOWN
-    except OSError as error:
-        typer.echo(str(error), err=True)
-        yield EXIT_UNKNOWN
+        except _NO_ANSWER as error:
+            typer.echo(f"{hour_name(hour)}: {error}", err=True)
+            yield EXIT_UNKNOWN
+            return
+
+
+def _patiently(check: Callable[[], Checked | None], deadline: float) -> Checked | None:
+    """Check again, as long as there is time, where the storage does not answer."""
+    while True:
+        try:
+            return check()
+        except _NO_ANSWER as error:
+            if time.monotonic() >= deadline:
+                raise
+            typer.echo(f"again, after: {error}", err=True)
+            time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+def _why_incomplete(stores: Stores, hour: int) -> str:
+    over = hour + HOUR_MS
+    if time.time() * 1000 < over:
+        return f"not complete, it is not over before {hour_name(over)}"
+    return f"not complete, there is no marker that can be read in {stores.markers.url(hour_folder(hour))}"
 
 
 def _stores(settings: Settings) -> Stores:

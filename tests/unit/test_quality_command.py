@@ -4,17 +4,19 @@ import gzip
 import json
 import shutil
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner
 
+import jobs.commands.quality as quality_command
 from jobs.cli import app
-from local.archived_hour import write_hour
+from local.archived_hour import VARIABLES, write_hour
 from udfs.chunk import HOUR_MS, hour_folder
 
 HOUR = 1_795_345_200_000  # 2026-11-22T11:00:00Z
-STORES = {"archive": "logs", "dead_letters": "dlq", "receipts": "receipts", "markers": "markers"}
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the hour, that the settings point to."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    for setting, folder in STORES.items():
-        monkeypatch.setenv(f"CALI_STORE__{setting.upper()}", str(tmp_path / folder))
-    monkeypatch.setenv("CALI_QUALITY__REPORTS", str(tmp_path / "quality"))
+    for variable, folder in VARIABLES.items():
+        monkeypatch.setenv(variable, str(tmp_path / folder))
     return tmp_path
 
 
@@ -112,7 +113,30 @@ def test_storage_that_does_not_answer_is_no_verdict(monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     result = quality("2026-11-22T11", "2026-11-22T12")
     assert result.exit_code == 3
-    assert "S3: " in result.stderr
+    assert "2026-11-22T11:00Z: Could not connect to the endpoint URL" in result.stderr
+
+
+def test_storage_that_does_not_answer_is_asked_again_while_there_is_time(root, monkeypatch):
+    monkeypatch.setattr("jobs.commands.quality.POLL_SECONDS", 0.05)
+    failures = iter([ConnectionResetError("reset"), EndpointConnectionError(endpoint_url="http://127.0.0.1:9")])
+    read = quality_command.read_marker
+
+    def faulty(*arguments):
+        for failure in failures:
+            raise failure
+        return read(*arguments)
+
+    monkeypatch.setattr(quality_command, "read_marker", faulty)
+    result = quality("2026-11-22T11", "2026-11-22T12", "--wait", "1")
+    assert result.exit_code == 0, result.stderr
+    assert (root / "quality" / hour_folder(HOUR) / "index.html").is_file()
+
+
+def test_an_hour_that_is_not_over_says_so(root):
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    result = quality(now.isoformat(), (now + timedelta(hours=1)).isoformat())
+    assert result.exit_code == 3
+    assert "it is not over before" in result.stderr
 
 
 @pytest.mark.parametrize(
