@@ -1,7 +1,7 @@
 """An hour of archive, receipts, marker and dead letters in a folder, made of a story by the job's own stages.
 
-Flink is not part of it, so it takes seconds: for checks of what is stored, and to measure them. Run as a module it makes
-one, and prints the settings with which `cali quality` reads it.
+Flink is not part of it, so it takes seconds: for checks of what is stored, and to measure them. As a module it makes an
+hour, and prints the settings with which `cali quality` reads it.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -71,9 +72,8 @@ def _check(hours: Hours, settings: Settings, deadline: float, *, as_json: bool) 
     for hour in hours.starts():
         try:
             stores = _stores(settings)
-            checked = _patiently(
-                lambda at=hour, of=stores: _check_hour(of, at, _limits(settings), redactor, deadline), deadline
-            )
+            attempt = partial(_check_hour, stores, hour, _limits(settings), redactor, deadline)
+            checked = _patiently(attempt, deadline)
             if checked is None:
                 typer.echo(f"{hour_name(hour)}: {_why_incomplete(stores, hour)}", err=True)
                 yield EXIT_UNKNOWN
@@ -88,11 +88,11 @@ def _check(hours: Hours, settings: Settings, deadline: float, *, as_json: bool) 
             return
 
 
-def _patiently(check: Callable[[], Checked | None], deadline: float) -> Checked | None:
+def _patiently(attempt: Callable[[], Checked | None], deadline: float) -> Checked | None:
     """Check again, as long as there is time, where the storage does not answer."""
     while True:
         try:
-            return check()
+            return attempt()
         except _NO_ANSWER as error:
             if time.monotonic() >= deadline:
                 raise

@@ -132,7 +132,8 @@ def test_storage_that_does_not_answer_is_asked_again_while_there_is_time(root, m
     assert (root / "quality" / hour_folder(HOUR) / "index.html").is_file()
 
 
-def test_an_hour_that_is_not_over_says_so(root):
+@pytest.mark.usefixtures("root")
+def test_an_hour_that_is_not_over_says_so():
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     result = quality(now.isoformat(), (now + timedelta(hours=1)).isoformat())
     assert result.exit_code == 3
