@@ -24,7 +24,17 @@ from udfs.analyze.evaluate import LabelError, LabelledQuery, Ranked, Verdict, co
 from udfs.analyze.knowledge import MAX_BYTES, Document, KnowledgeError, is_document, parse_documents
 from udfs.analyze.retrieve import RetrievalError, Retriever, query_of
 from udfs.analyze.score import Query
-from udfs.analyze.sync import Live, StageReport, SyncError, UnansweredError, find_live, find_staged, promote, stage
+from udfs.analyze.sync import (
+    Live,
+    NotStagedError,
+    StageReport,
+    SyncError,
+    UnansweredError,
+    find_live,
+    find_staged,
+    promote,
+    stage,
+)
 from udfs.meters import Meters
 
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -93,7 +103,7 @@ class KnowledgeBase:
             LabelError: the labelled queries cannot be used.
             RetrievalError: Milvus does not answer a query.
         """
-        collection = find_staged(self._client, self._alias, self._documents)
+        collection = self._staged()
         return self._check(collection, find_live(self._client, self._alias))
 
     def promote(self, *, unchecked: bool = False) -> PromoteReport:
@@ -104,7 +114,7 @@ class KnowledgeBase:
             LabelError: the labelled queries cannot be used.
             RetrievalError: Milvus does not answer a query.
         """
-        collection = find_staged(self._client, self._alias, self._documents)
+        collection = self._staged()
         live = find_live(self._client, self._alias)
         before = live.collection if live else None
         if before == collection:
@@ -114,6 +124,12 @@ class KnowledgeBase:
             return PromoteReport(collection, before, before, check)
         promote(self._client, self._alias, collection, before)
         return PromoteReport(collection, collection, before, check)
+
+    def _staged(self) -> str:
+        try:
+            return find_staged(self._client, self._alias, self._documents)
+        except NotStagedError as error:
+            raise NotStagedError(f"{self._source}: {error}; run `cali knowledge stage {self._source}`") from None
 
     def _check(self, collection: str, live: Live | None) -> CheckReport:
         queries = self._labelled()

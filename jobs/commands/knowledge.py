@@ -24,7 +24,7 @@ from udfs.analyze.knowledge import KnowledgeError
 from udfs.analyze.retrieve import RetrievalError
 from udfs.analyze.score import Match, Query
 from udfs.analyze.sync import SyncError, UnansweredError
-from udfs.analyze.text import condense
+from udfs.analyze.text import condense, words
 from udfs.meters import Meters
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -142,8 +142,8 @@ def search(
     """Show the documents that an incident with this text would find, a table on a terminal, NDJSON in a pipe.
 
     `score` is the probability that a document is about the same failure; those below
-    CALI_ANALYZE__SIMILARITY_THRESHOLD are not given to the analyst (`similar` is false). Exit code 2: a setting is
-    wrong; 3: Milvus does not answer.
+    CALI_ANALYZE__SIMILARITY_THRESHOLD are not given to the analyst (`similar` is false). A text without telling words
+    finds nothing, as standard error says. Exit code 2: a setting is wrong; 3: Milvus does not answer.
 
     Examples:
 
@@ -152,9 +152,11 @@ def search(
       kubectl logs payment-api-0 --tail 40 | cali knowledge search - | jq -r .url
     """
     settings, secrets = load_settings(), load_secrets()
-    content = sys.stdin.read() if text == "-" else text
+    query = Query(service, condense(sys.stdin.read() if text == "-" else text))
+    if not words(query.text):
+        typer.echo("the text has no telling words, so nothing was searched", err=True)
     with _told_failures():
-        matches = asyncio.run(_search(Query(service, condense(content)), settings, secrets))[:limit]
+        matches = asyncio.run(_search(query, settings, secrets))[:limit]
     threshold = settings.analyze.similarity_threshold
     if sys.stdout.isatty():
         Console().print(_table(matches, threshold))

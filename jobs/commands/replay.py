@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import OpenSearchException, TransportError
 from rich.console import Console
 from rich.table import Table
 
@@ -21,7 +21,7 @@ from jobs.hours import Hours
 from jobs.log_insight.opensearch import connect
 from jobs.log_insight.settings import Settings, load_secrets, load_settings
 from jobs.replay.cluster import Deployments, ExistsError, NoClusterError, RefusedError, UnavailableError
-from jobs.replay.compare import PartialAnswerError, Places, Row, UnreadableError, total
+from jobs.replay.compare import PartialAnswerError, Places, Row, UnreadableError, has_index, total
 from jobs.replay.compare import compare as compare_hours
 from jobs.replay.manifest import ManifestError, Object, Run, build, differences, read_template, run_named
 from jobs.replay.outcome import Verdict, outcome
@@ -94,8 +94,8 @@ def compare(run: _Run, first: From, end: To, *, as_json: _Json = False) -> None:
     `documents` are in the run's indices, `dead_letters` and `backlog` are the run's own. Receipts that `overlap` count
     twice what the live job read twice, as after an older savepoint; then `received` decides nothing. The last line has
     the sums. Exit code 0: `documents`, `dead_letters` and `backlog` add up to `archived`, and that is `received`; 1:
-    they do not, in the hours that standard error names, or a file cannot be read; 3: S3 or OpenSearch did not answer,
-    or a file was deleted meanwhile, as by `cali index catch-up`.
+    they do not, in the hours that standard error names, or there is nothing of such a run, or a file cannot be read; 3:
+    S3 or OpenSearch did not answer, or a file was deleted meanwhile, as by `cali index catch-up`.
 
     Examples:
 
@@ -191,8 +191,15 @@ def _compare(run: Run, hours: Hours, settings: Settings, *, as_json: bool) -> No
         )
     )
     patient = settings.index.model_copy(update={"request_timeout_seconds": REQUEST_SECONDS})
-    with connect(patient, load_secrets()) as client:
-        rows = list(compare_hours(hours, places, client, run.index_prefix))
+    try:
+        with connect(patient, load_secrets()) as client:
+            rows = list(compare_hours(hours, places, client, run.index_prefix))
+            # Where OpenSearch was away all the time, or took nothing, a run has no index.
+            found = any(row.documents or row.dead_letters or row.backlog for row in rows)
+            if not (found or has_index(client, run.index_prefix)):
+                _end(EXIT_FAILED, f"there is nothing of a run {run.id}: no index, no dead letters, no backlog")
+    except OpenSearchException as error:
+        _end(EXIT_UNKNOWN, f"OpenSearch at {settings.index.url}: {_kind(error)}")
     _show(rows, as_json=as_json)
     if different := [row.hour for row in rows if not row.same]:
         _end(EXIT_FAILED, f"{run.deployment} differs from the archive in {', '.join(different)}")
@@ -277,9 +284,13 @@ def _errors_told() -> Iterator[None]:
         _end(EXIT_UNKNOWN, f"{error} is gone, as happens while `cali index catch-up` runs: compare again after it")
     except (BotoCoreError, ClientError) as error:
         _end(EXIT_UNKNOWN, f"S3: {error}")
-    except OpenSearchException as error:
-        status = getattr(error, "status_code", "")
-        _end(EXIT_UNKNOWN, f"OpenSearch: {type(error).__name__} {status}".rstrip())
+
+
+def _kind(error: OpenSearchException) -> str:
+    """Return the error's name, and the status where there was an answer. Its own words may quote what was sent."""
+    name = type(error).__name__
+    status = error.status_code if isinstance(error, TransportError) else None
+    return f"{name} {status}" if isinstance(status, int) else name
 
 
 def _run_of(text: str) -> Run:

@@ -55,13 +55,14 @@ class Deployments:
             else:
                 config.load_kube_config(kubeconfig, client_configuration=settings)
         except config.ConfigException as error:
+            reason = str(error).rstrip(". ")
             raise NoClusterError(
-                f"no cluster: {error}; in a pod mount the account's token, elsewhere set KUBECONFIG"
+                f"no cluster: {reason}; in a pod mount the account's token, elsewhere set KUBECONFIG"
             ) from None
         except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
             # Its words would be those of the file, which holds credentials.
             raise NoClusterError(
-                f"no cluster: the kubeconfig cannot be read: {type(error).__name__}; elsewhere set KUBECONFIG"
+                f"no cluster: the kubeconfig cannot be read ({type(error).__name__}); set KUBECONFIG to another"
             ) from None
         settings.retries = False
         self._api = client.CustomObjectsApi(client.ApiClient(settings))

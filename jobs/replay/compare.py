@@ -91,6 +91,15 @@ def compare(hours: Hours, places: Places, client: OpenSearch, prefix: str) -> It
                 raise UnreadableError(f"{problem}: {type(error).__name__}") from None
 
 
+def has_index(client: OpenSearch, prefix: str) -> bool:
+    """Say whether a replay whose indices begin with `prefix` has made one for lines.
+
+    Raises:
+        PartialAnswerError, OpenSearchException: OpenSearch did not answer.
+    """
+    return bool(_search(client, f"{prefix}logs-*", {"size": 0})["_shards"]["total"])
+
+
 def total(rows: Sequence[Row]) -> Row:
     """Return the sums of rows."""
     return Row(

@@ -153,7 +153,10 @@ def read_template(path: Path) -> Template:
         place = ".".join(map(str, problem["loc"]))
         raise ManifestError(f"{path}: {place}: {problem['msg']}") from None
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ManifestError(
+            f"{path}: cannot be read: {error.strerror}; CALI_REPLAY__MANIFEST names a file with what"
+            " `kubectl kustomize flink-k8s/replay/ENV` prints"
+        ) from None
     except (yaml.YAMLError, ValueError, KeyError, TypeError):
         raise ManifestError(f"{path}: not a manifest with one FlinkDeployment and its ConfigMap") from None
 

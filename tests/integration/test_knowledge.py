@@ -215,7 +215,7 @@ def test_a_run_that_was_cut_short_is_not_promoted_and_completed_by_the_next_one(
         patch.setattr(client, "upsert", once)
         with pytest.raises(KeyboardInterrupt):
             stage(client, "cut", documents[:10], embedder)
-    with pytest.raises(SyncError, match="is staged in part only; run `cali knowledge stage`"):
+    with pytest.raises(SyncError, match="is staged in part only"):
         find_staged(client, "cut", documents[:10])
     assert find_live(client, "cut") is None
     report = stage(client, "cut", documents[:10], embedder)
@@ -483,8 +483,8 @@ def test_what_somebody_else_staged_meanwhile_is_not_promoted(refresh: Refresh, d
     for command in ("check", "promote"):
         refused = refresh.run(command)
         assert refused.exit_code == 1
-        assert f"these documents are not staged, {other.collection} is" in refused.stderr
-        assert "run `cali knowledge stage`" in refused.stderr
+        assert f"{refresh.folder}: these documents are not staged, {other.collection} is" in refused.stderr
+        assert f"run `cali knowledge stage {refresh.folder}`" in refused.stderr
     assert not refresh.client.has_collection(refresh.alias)
 
 
@@ -568,6 +568,16 @@ def test_a_command_that_fails_says_why_and_whether_to_try_again(
     result = CliRunner().invoke(app, [argument.format(folder=tmp_path) for argument in arguments])
     assert result.exit_code == code, result.output
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("text", ["... 12 !!", "the", "", "-"])
+def test_a_text_without_telling_words_finds_nothing_and_it_is_said(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milvus is not even asked: it is not there."""
+    monkeypatch.setenv("CALI_MILVUS__URI", f"http://127.0.0.1:{free_port()}")
+    result = CliRunner().invoke(app, ["search", text], input="42\n")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert result.stderr == "the text has no telling words, so nothing was searched\n"
 
 
 def test_a_milvus_that_is_not_there_is_told_of_once() -> None:

@@ -1,5 +1,6 @@
 """`cali replay` against an API that speaks as Kubernetes does: what it does once, again, and when it gets no answer."""
 
+import gzip
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ from jobs.commands.objects import ObjectGoneError
 from jobs.replay.compare import Row
 from local.flink import FlinkError
 from local.kubernetes import RESOURCE, Kubernetes, replay_manifest
+from local.ports import free_port
 
 HOURS = ("--from", "2026-11-22T09:00Z", "--to", "2026-11-22T11:00Z")
 NAME = "log-insight-replay-7"
@@ -209,7 +211,8 @@ def test_without_a_cluster_the_way_to_one_is_told(kubernetes, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(kubernetes.directory / "nothing"))
     ended = cali("wait", "--run", "7")
     assert ended.exit_code == 2
-    assert "elsewhere set KUBECONFIG" in ended.stderr
+    assert "; in a pod mount the account's token, elsewhere set KUBECONFIG" in ended.stderr
+    assert ".;" not in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ def test_a_kubeconfig_that_is_none_is_named_and_not_repeated(content, tmp_path, 
     monkeypatch.setenv("KUBECONFIG", str(path))
     ended = cali("wait", "--run", "7", "--timeout", "0")
     assert ended.exit_code == 2, ended.output
-    assert "elsewhere set KUBECONFIG" in ended.stderr
+    assert "set KUBECONFIG" in ended.stderr
     assert "hunter2" not in ended.stderr
 
 
@@ -274,6 +277,79 @@ def test_a_file_that_goes_while_it_is_counted_leaves_the_result_open(kubernetes,
     ended = cali("compare", "--run", "7", *HOURS)
     assert ended.exit_code == 3, ended.output
     assert "hour=09/part-0.ndjson.gz is gone" in ended.stderr
+
+
+@pytest.fixture
+def opensearch(monkeypatch):
+    """An OpenSearch without any index; the URL is that of the settings."""
+
+    class Empty(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = json.dumps({"timed_out": False, "_shards": {"total": 0, "failed": 0}, "hits": {"hits": []}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("CALI_INDEX__URL", url)
+        yield url
+        server.shutdown()
+
+
+def archive_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("CALI_STORE__RECEIPTS", str(tmp_path / "receipts"))
+    line = {"id": "shard-0:1:0", "arrival_time": 1_795_341_600_000}
+    path = tmp_path / "archive/dt=2026-11-22/hour=10/part-0.ndjson.gz"
+    path.write_bytes(gzip.compress(json.dumps(line).encode() + b"\n"))
+
+
+def test_a_run_that_never_was_is_no_difference_but_nothing(kubernetes, opensearch, tmp_path, monkeypatch):
+    assert kubernetes
+    assert opensearch
+    archive_one_line(tmp_path, monkeypatch)
+    ended = cali("compare", "--run", "7", *HOURS)
+    assert ended.exit_code == 1, ended.output
+    assert ended.stderr == "there is nothing of a run 7: no index, no dead letters, no backlog\n"
+    assert ended.stdout == ""
+
+
+def test_a_run_that_has_no_index_but_dead_letters_is_compared(kubernetes, opensearch, tmp_path, monkeypatch):
+    assert kubernetes
+    assert opensearch
+    archive_one_line(tmp_path, monkeypatch)
+    letters = tmp_path / "replay-7/dlq/dt=2026-11-22/hour=10"
+    letters.mkdir(parents=True)
+    (letters / "part-0.ndjson.gz").write_bytes(gzip.compress(b'{"id": "file:0"}\n'))
+    ended = cali("compare", "--run", "7", *HOURS)
+    assert ended.exit_code == 1, ended.output  # there is no receipt
+    assert json.loads(ended.stdout.splitlines()[-1])["dead_letters"] == 1
+    assert f"{NAME} differs from the archive in 2026-11-22T10:00Z" in ended.stderr
+
+
+def test_an_opensearch_that_is_not_there_is_named(kubernetes, monkeypatch):
+    assert kubernetes
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("CALI_INDEX__URL", url)
+    ended = cali("compare", "--run", "7", *HOURS)
+    assert ended.exit_code == 3, ended.output
+    assert ended.stderr == f"OpenSearch at {url}: ConnectionError\n"
+
+
+def test_a_manifest_that_is_not_there_is_named_with_what_makes_one(kubernetes, monkeypatch):
+    assert kubernetes
+    monkeypatch.setenv("CALI_REPLAY__MANIFEST", "nowhere.yaml")
+    ended = cali("start", "--run", "7", *HOURS)
+    assert ended.exit_code == 2, ended.output
+    assert "nowhere.yaml: cannot be read: No such file or directory; CALI_REPLAY__MANIFEST names" in ended.stderr
+    assert "kubectl kustomize flink-k8s/replay/ENV" in ended.stderr
 
 
 @pytest.mark.parametrize(

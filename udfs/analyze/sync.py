@@ -39,6 +39,10 @@ class SyncError(Exception):
     """Documents cannot be staged or promoted. Nothing that is live has changed."""
 
 
+class NotStagedError(SyncError):
+    """These documents are not staged, or not to the end."""
+
+
 class UnansweredError(SyncError):
     """Milvus does not answer or refuses: it is not known whether they can be. Trying again may help."""
 
@@ -133,7 +137,7 @@ def find_staged(client: MilvusClient, alias: str, documents: Sequence[Document])
     """Return the collection that holds exactly `documents`, staged or live already.
 
     Raises:
-        SyncError: they were not staged, or not to the end.
+        NotStagedError: they were not staged, or not to the end.
         UnansweredError: Milvus does not answer or refuses.
     """
     revisions = _revisions(_wanted(documents))
@@ -142,9 +146,9 @@ def find_staged(client: MilvusClient, alias: str, documents: Sequence[Document])
         staged = _target(client, _staged_alias(alias))
         if collection not in (staged, _target(client, alias)):
             other = f"{staged} is: they have changed since, or somebody staged others" if staged else "nothing is"
-            raise SyncError(f"these documents are not staged, {other}; run `cali knowledge stage`")
+            raise NotStagedError(f"these documents are not staged, {other}")
         if _present(client, collection) != revisions:
-            raise SyncError(f"{collection} is staged in part only; run `cali knowledge stage`")
+            raise NotStagedError(f"{collection} is staged in part only")
     return collection
 
 
