@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs Airflow, or brings it up to date: `airflow/install.sh prod`. Namespace and rights come with the platform
-# (flink-k8s/platform/install.sh), the secret and the image from README.md.
+# (flink-k8s/platform/install.sh), the secret and the image as docs/operations/airflow.md says.
 set -eu
 cd "$(dirname "$0")"
 
