@@ -8,13 +8,13 @@ with the receipts as the witness. The report goes to S3 as JSON and as a page.
 | 0 | all expectations hold | |
 | 1 | one does not | the run fails, Slack is told; no second try: the hour does not change by itself |
 | 2 | a setting is wrong | likewise |
-| 3 | the hour's marker did not come within 40 minutes | likewise; the job is down, far behind or stands still |
+| 3 | no marker of the hour within 40 minutes: the job is down or far behind; or S3 did not answer | three more tries |
 | other | the pod was lost, or killed | three more tries |
 
 **When it fails:** open the report that Slack links, and look the expectation up in `docs/operations/quality.md`. Clear
 the task to check the hour again; however often that is done, the outcome is that of once.
 
-**Late hours:** a run that has not ended an hour after its hour did is told to Slack by a Deadline Alert.
+**Late hours:** a run that has not succeeded an hour after its hour has ended is told to Slack by a Deadline Alert.
 
 **Catch-up:** hours that Airflow missed are checked afterwards, two at a time, from `ARCHIVE_SINCE` on.
 """
@@ -41,7 +41,7 @@ with DAG(
     # In UTC, as the folders of the archive; a run has an hour, not a moment, so that one caught up checks its own.
     schedule=CronDataIntervalTimetable("0 * * * *", timezone="UTC"),
     start_date=datetime.fromisoformat(SINCE or "2026-01-01T00:00:00+00:00"),
-    catchup=SINCE is not None,
+    catchup=bool(SINCE),
     max_active_runs=2,
     dagrun_timeout=timedelta(hours=6),
     deadline=DeadlineAlert(
@@ -49,8 +49,8 @@ with DAG(
         reference=DeadlineReference.DAGRUN_LOGICAL_DATE,  # the beginning of the hour
         interval=HOUR + LATE,
         callback=late(
-            "*archive_quality* is late: the hour that began {{ dag_run.logical_date }} is not checked yet, "
-            "and was due by {{ deadline.deadline_time }}"
+            "*archive_quality* is late: the hour that began {{ dag_run.data_interval_start }} was to be checked by "
+            "{{ deadline.deadline_time }}, and its run is {{ dag_run.state }}"
         ),
     ),
     **DAG_ARGS,
@@ -75,5 +75,4 @@ with DAG(
         pool="cali_quality",
         cpu="2",
         memory="1Gi",
-        final=frozenset({1, 2, 3}),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 from airflow.sdk import AsyncCallback, Context, RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import models as k8s
 
 NAMESPACE = "cali"
@@ -26,16 +27,19 @@ FINAL = frozenset({1, 2})
 
 #: So much of a log is quoted in a message.
 SLACK_CHARACTERS = 1500
+#: So much of a log becomes a pod's termination message.
+KEPT_BYTES = 2048
 
 
 def last_words(exception: object) -> str:
     """Return the end of what a pod said, which is the exception's text, for a code block of Slack.
 
-    Results, which a command writes as JSON lines, are left out. Kubernetes keeps so much of a log as fits, so what it
-    begins with may be the rest of one.
+    Results, which a command writes as JSON lines, are left out. Kubernetes keeps `KEPT_BYTES` of a log: where there is
+    so much, what it begins with may be the rest of one.
     """
-    first, *lines = str(exception).splitlines() or [""]
-    while lines and (lines[0].startswith("{") or lines[0].endswith("}")):
+    text = str(exception)
+    first, *lines = text.splitlines() or [""]
+    if lines and lines[0].endswith("}") and len(text.encode()) >= KEPT_BYTES:
         del lines[0]
     said = "\n".join([first, *(line for line in lines if not line.startswith("{"))])[-SLACK_CHARACTERS:]
     for character, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("`", "'")):
@@ -81,6 +85,20 @@ def exit_code(pod: k8s.V1Pod | None) -> int | None:
     return next((int(each.exit_code) for each in ended if each), None)
 
 
+def ended_well(context: Context, result: Any = None) -> None:
+    """Fail a task whose pod did not end with 0.
+
+    The operator itself takes a pod for done that it has deleted on the way, as it does when Airflow is restarted.
+
+    Raises:
+        AirflowException: the exit code is another.
+    """
+    del result
+    code = exit_code(context["task"].remote_pod)
+    if code != 0:
+        raise AirflowException(f"the pod was ended before its command was (exit code {code})")
+
+
 def cali(
     task_id: str,
     arguments: Sequence[str],
@@ -102,7 +120,7 @@ def cali(
         arguments: of `cali`, templated by Airflow. Kubernetes puts the pod's variable NAME where they have `$(NAME)`.
         about: what Slack is told of the run when the task has failed for good: templated, in Slack's markup.
         doc_md: what the task does, for the UI.
-        timeout: for a try, from the start of the pod to its end.
+        timeout: for a try, from the start of the command to its end; its pod may wait for a node and an image before.
         pool: of Airflow, which bounds how many of them run at a time.
         cpu: what the pod gets.
         memory: what the pod gets, and what it is killed above.
@@ -137,14 +155,17 @@ def cali(
         startup_timeout_seconds=int(START.total_seconds()),
         schedule_timeout_seconds=int(START.total_seconds()),
         # Whoever loses sight of the pod does not leave it behind for ever.
-        active_deadline_seconds=int((timeout + START).total_seconds()),
+        active_deadline_seconds=int((timeout + 2 * START).total_seconds()),
         get_logs=True,
         log_events_on_failure=True,
         container_name_log_prefix_enabled=False,
         # The last lines of the log become the message of the exception, and the message of Slack.
         termination_message_policy="FallbackToLogsOnError",
         log_pod_spec_on_failure=False,
-        execution_timeout=timeout + START,
+        # An init process there is none, and the command does not ask for time to end.
+        termination_grace_period=5,
+        execution_timeout=timeout + 2 * START,
+        post_execute=ended_well,
         pool=pool,
         retry_policy=UnlessFinal(final),
         on_failure_callback=failure(about),
@@ -155,7 +176,7 @@ def cali(
 def failure(about: str) -> SlackWebhookNotifier:
     """Return what tells Slack, once, that a task has failed for good: `about`, the task, its log, its last words."""
     task = "Task `{{ ti.task_id }}`, try {{ ti.try_number }}: <{{ ti.log_url }}|log>"
-    said = "```{{ exception | last_words }}```"
+    said = "```{{ exception | default('Airflow has lost the task; its log may say more') | last_words }}```"
     return SlackWebhookNotifier(
         slack_webhook_conn_id=SLACK, text=f":x: *{{{{ dag.dag_id }}}}* failed: {about}\n{task}\n{said}"
     )

@@ -29,7 +29,8 @@ ABOUT = f"run `{RUN}`, {{{{ params['from'] }}}} to {{{{ params['to'] }}}}"
 A_WHOLE_HOUR = {
     "type": "string",
     "format": "date-time",
-    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:00(:00(\.0+)?)?(Z|[+-]\d\d:\d\d)?$",
+    # Whether the format is checked depends on what else is installed; the pattern is, and asks for no less.
+    "pattern": r"^[0-9]{4}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:00:00(\.0+)?(Z|[+-][0-9]{2}:00)(?![\s\S])",
 }
 
 with DAG(
@@ -39,16 +40,16 @@ with DAG(
     tags=["cali", "archive", "replay"],
     schedule=None,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=12),
+    dagrun_timeout=timedelta(hours=20),
     params={
-        "from": Param(title="From", description="The first hour. Without a zone it is UTC.", **A_WHOLE_HOUR),
+        "from": Param(title="From", description="The first hour, with its zone: 2026-11-22T09:00:00Z.", **A_WHOLE_HOUR),
         "to": Param(title="To", description="The hour after the last.", **A_WHOLE_HOUR),
         "run": Param(
             None,
             title="Name",
             description="Of the run, its indices and its FlinkDeployment. Left empty it is the time of the run.",
             type=["null", "string"],
-            pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
+            pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(?![\s\S])",
             maxLength=26,
         ),
     },

@@ -131,6 +131,7 @@ def run_dag(airflow: subprocess.Popen[str], variables: dict[str, str]) -> Callab
         conf: dict[str, str] | None = None,
         *,
         retry_at_once: bool = False,
+        restart: bool = False,
     ) -> Ran:
         with pods.serving() as kubeconfig:
             cluster = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(kubeconfig)}}
@@ -140,6 +141,7 @@ def run_dag(airflow: subprocess.Popen[str], variables: dict[str, str]) -> Callab
                 "conf": conf,
                 "variables": variables | {"AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(cluster)},
                 "retry_at_once": retry_at_once,
+                "restart": restart,
             }
             return _ran(airflow, json.dumps(request))
 

@@ -59,6 +59,10 @@ class Right:
     resources: frozenset[str]
 
 
+#: How long a pod that was deleted is still seen, seconds.
+LINGERS = 2.0
+
+
 class ProcessPods:
     """The server. `pods` are all that ever ran, in order; `asked` is what was done with what, `verb resource`."""
 
@@ -115,7 +119,9 @@ class ProcessPods:
         return self._here[name]
 
     def delete(self, name: str) -> None:
-        self._here.pop(name).kill()
+        """Kill a pod. As in Kubernetes it is there for a while, with how it ended, before it is gone."""
+        self._here[name].kill()
+        threading.Timer(LINGERS, self._here.pop, (name, None)).start()
 
     def may(self, verb: str, resource: str) -> bool:
         self.asked.add(f"{verb} {resource}")
