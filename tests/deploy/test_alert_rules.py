@@ -9,12 +9,13 @@ import yaml
 
 from grafana.promql import Flink
 from jobs.log_insight.metrics import REGISTRY, Metric
+from jobs.replay.manifest import run_named
 from local.prometheus import ALERTS, SCRAPE, SHIPPED
 
 ROOT = Path(__file__).parents[2]
 TESTS = SHIPPED / "alerts.test.yaml"
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
-REPLAYING = ROOT / "docs" / "operations" / "replay.md"
+REPLAYING = ROOT / "flink-k8s" / "replay"
 
 #: What the rules use of Flink's own; `tests/integration/test_metrics.py` sees them all.
 FLINK = {
@@ -129,9 +130,11 @@ def test_a_job_that_reads_history_wakes_nobody_and_hides_nothing(rule):
     assert rule["expr"].count(f'job_name!~"{REPLAY}"') == len(_selectors(rule["expr"]))
 
 
-def test_the_recipe_of_a_replay_gives_it_a_name_that_the_rules_know():
-    (name,) = re.findall(r"CALI_FLINK__JOB_NAME=(\S+)", REPLAYING.read_text())
-    assert re.fullmatch(REPLAY, name)
+def test_every_way_to_replay_gives_it_a_name_that_the_rules_know():
+    by_hand = [re.findall(r"CALI_FLINK__JOB_NAME=(\S+)", path.read_text()) for path in REPLAYING.glob("*/replay.env")]
+    assert len(by_hand) == 2
+    for name in (*(name for (name,) in by_hand), run_named("7").job_name):
+        assert re.fullmatch(REPLAY, name)
 
 
 @each_rule
