@@ -264,8 +264,10 @@ class Flink(Part):
             "parallelism.default": "1",
             "jobmanager.memory.process.size": "1024m",
             # Python workers are processes of their own and come on top of this.
-            "taskmanager.memory.process.size": "2304m",
+            "taskmanager.memory.process.size": "2560m",
             "taskmanager.memory.managed.size": "512m",
+            # Each job loads PyFlink's classes anew, and some stay: with 256m the cluster ends at the twentieth.
+            "taskmanager.memory.jvm-metaspace.size": "512m",
             # Batches are of the size of G1's regions, which makes each a humongous object: a tenth more CPU.
             "env.java.opts.taskmanager": "-XX:+UseParallelGC",
             "metrics.fetcher.update-interval": "1000",
