@@ -10,7 +10,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from benchmarks.ingest_work import FRAMES_VARIABLE, Meter, kinesis_stage, outputs, read_frames, records_in
+from benchmarks.ingest_work import FRAMES_VARIABLE, Meter, outputs, read_frames, records_in
+from local.ingest_stage import kinesis_stage
 from udfs.worker import settle_garbage
 
 stage = kinesis_stage()

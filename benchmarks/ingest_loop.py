@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from benchmarks.ingest_work import Meter, kinesis_stage, outputs, read_frames, records_in
+from benchmarks.ingest_work import Meter, outputs, read_frames, records_in
+from local.ingest_stage import kinesis_stage
 from udfs.worker import settle_garbage
 
 

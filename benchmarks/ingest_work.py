@@ -1,4 +1,4 @@
-"""What the contestants of `ingest.py` have in common: the settings, the stage, the frames and the meter."""
+"""What the contestants of `ingest.py` have in common: the frames and the meter."""
 
 import json
 import os
@@ -9,12 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.log_insight.operator_ids import OperatorId
-from jobs.log_insight.settings import IngestSettings, SourceSettings
-from udfs.fingerprint import load_fingerprint_rules
-from udfs.ingest import Ingest, IngestResult
-from udfs.meters import Meters
-from udfs.redact import Redactor, load_redact_rules
+from udfs.ingest import IngestResult
 
 METER_FOLDER_VARIABLE = "BENCH_METER_FOLDER"
 FRAMES_VARIABLE = "BENCH_FRAMES"
@@ -61,19 +56,6 @@ class Meter:
 def read_marks(folder: Path) -> list[list[Mark]]:
     """Return what the meters of each process left, oldest mark first."""
     return [[Mark(*mark) for mark in json.loads(path.read_text())] for path in folder.iterdir()]
-
-
-def kinesis_stage() -> Ingest:
-    """Return the ingest stage as the job has it behind Kinesis."""
-    rules = load_fingerprint_rules()
-    return Ingest(
-        SourceSettings(),
-        IngestSettings(),
-        Redactor(load_redact_rules()),
-        rules,
-        meters=Meters(OperatorId.INGEST),
-        clock=time.time,
-    )
 
 
 def outputs(results: Iterable[IngestResult]) -> list[bytes]:

@@ -8,22 +8,17 @@ import argparse
 import gzip
 import random
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jobs.log_insight.operator_ids import OperatorId
-from jobs.log_insight.settings import IngestSettings, SourceSettings
 from local.generator.manifest import Manifest
 from local.generator.story import Options, Story
+from local.ingest_stage import kinesis_stage
 from schemas.receipt import Receipt
 from udfs.chunk import HEADER_SIZE, HOUR_MS, chunk_lines, hour_folder
-from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
-from udfs.ingest import Ingest
-from udfs.meters import Meters
-from udfs.redact import Redactor, load_redact_rules
 from udfs.seal import SHARD_SILENCE_MS, Seal, SealMaps
 
 #: The sub-folders, as the local stack names them, and the prefix of the files in each.
@@ -55,7 +50,6 @@ class _Sinks:
     def __init__(self, root: Path, hour: int) -> None:
         self._root = root
         self._folder = hour_folder(hour)
-        self._written: dict[str, int] = defaultdict(int)
 
     def write(self, folder: str, frame: int, chunks: Iterable[bytes]) -> None:
         """Add chunks to the file of a frame."""
@@ -96,7 +90,7 @@ def write_hour(
 
     The time-line of the story fills the hour; a frame has so many bytes of a shard. `FOLDERS` are those of `root`.
     """
-    ingest = _stage()
+    ingest = kinesis_stage()
     story = Story(Options(seed, lines, (HOUR_MS - _MARGIN_MS) / 1000, hour))
     manifest = story.manifest()
     sinks = _Sinks(root, hour)
@@ -130,18 +124,6 @@ def write_hour(
     markers = seal.advance(hour + HOUR_MS)
     sinks.write("markers", 0, [b"\0" * HEADER_SIZE + marker.to_bytes() + b"\n" for marker in markers])
     return manifest
-
-
-def _stage() -> Ingest:
-    rules = load_fingerprint_rules()
-    return Ingest(
-        SourceSettings(),
-        IngestSettings(),
-        Redactor(load_redact_rules()),
-        rules,
-        meters=Meters(OperatorId.INGEST),
-        clock=lambda: 0.0,
-    )
 
 
 def main() -> None:

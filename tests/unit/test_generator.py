@@ -3,7 +3,6 @@
 import io
 import json
 import random
-import time
 from collections import Counter
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -11,8 +10,6 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
-from jobs.log_insight.operator_ids import OperatorId
-from jobs.log_insight.settings import IngestSettings, SourceSettings
 from local.generator.failures import FAILURES, Role
 from local.generator.hostile import HOSTILE
 from local.generator.records import Line, Packer, Record
@@ -28,12 +25,9 @@ from local.generator.send import (
 from local.generator.services import SERVICE_NAMES
 from local.generator.story import Options, Shape, Story
 from local.generator.vocabulary import message
+from local.ingest_stage import kinesis_stage
 from udfs.chunk import chunk_lines
-from udfs.fingerprint import load_fingerprint_rules
 from udfs.frame import RawRecord, encode_frame
-from udfs.ingest import Ingest
-from udfs.meters import Meters
-from udfs.redact import Redactor, load_redact_rules
 
 START_MS = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 
@@ -61,23 +55,11 @@ def options(**changes: Any) -> Options:
     return Options(seed=7, lines=6_000, seconds=60.0, start_ms=START_MS)._replace(**changes)
 
 
-def ingest() -> Ingest:
-    rules = load_fingerprint_rules()
-    return Ingest(
-        SourceSettings(),
-        IngestSettings(),
-        Redactor(load_redact_rules()),
-        rules,
-        meters=Meters(OperatorId.INGEST),
-        clock=time.time,
-    )
-
-
 def tell(chosen: Options) -> Told:
     target = Kept()
     manifest = send(Story(chosen), target, paced=False)
     raw = [RawRecord(f"{place:056d}", START_MS, record.data) for place, record in enumerate(target.records)]
-    stage = ingest()
+    stage = kinesis_stage()
     frames = (encode_frame("s/0", raw[start : start + 500]) for start in range(0, len(raw), 500))
     results = [result for frame in frames for result in stage.process(frame)]
     documents = [orjson.loads(line) for result in results for chunk in result.archive for line in chunk_lines(chunk)]
@@ -112,7 +94,7 @@ def test_each_hostile_record_becomes_exactly_what_it_says(hostile):
         separators=(",", ":"),
     ).encode()
     record = hostile.make(good)
-    (result,) = ingest().process(encode_frame("s/0", [RawRecord("1", START_MS, record.data)]))
+    (result,) = kinesis_stage().process(encode_frame("s/0", [RawRecord("1", START_MS, record.data)]))
     assert sum(len(chunk_lines(chunk)) for chunk in result.archive) == record.lines
     assert sum(len(chunk_lines(chunk)) for chunk in result.dead_letters) == record.dead_letters
     assert result.seconds == []
