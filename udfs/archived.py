@@ -13,7 +13,8 @@ _SEVERITIES = frozenset(severity.value for severity in Severity)
 
 #: What the rules say anew.
 _OF_THE_RULES = frozenset({"fingerprint", "template", "exception.type"})
-_MAX_ARRIVAL = 253_402_300_799_999  # the year 9999 is the last that datetime knows
+#: The last arrival time that a line may have, epoch milliseconds: the year 9999 is the last that datetime knows.
+MAX_ARRIVAL = 253_402_300_799_999
 
 
 def read_archived(line: bytes, rules_version: str) -> dict[str, Any]:
@@ -28,11 +29,7 @@ def read_archived(line: bytes, rules_version: str) -> dict[str, Any]:
     except ValidationError as error:
         raise _explain(error) from None
     fields: dict[str, Any] = {name: value for name, value in document.items() if name not in _OF_THE_RULES}
-    if (
-        fields["severity_text"] not in _SEVERITIES
-        or not 0 <= fields["arrival_time"] <= _MAX_ARRIVAL
-        or not fields["id"]
-    ):
+    if fields["severity_text"] not in _SEVERITIES or not 0 <= fields["arrival_time"] <= MAX_ARRIVAL or not fields["id"]:
         raise ValidateError("not_a_document", "severity_text, arrival_time or id is none that an archive line has")
     fields["rules_version"] = rules_version
     return fields

@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -17,7 +18,7 @@ from jobs.commands.objects import Folder, ObjectGoneError
 from quality.accounts import Ledger, latest
 from quality.archive import SERVICE, lines_table
 from quality.dead_letters import letters_table
-from quality.ids import Hashes, SeenIds, names_of
+from quality.ids import Hashes, Repeated, SeenIds, names_of
 from quality.objects import Chunk, ObjectReport, read_chunks
 from quality.report import Finding, HourReport
 from quality.shown import shown
@@ -148,9 +149,8 @@ def check_hour(stores: Stores, marker: HourMarker, limits: Limits, redactor: Red
         both = archived_ids.common(dead_ids)
         _check_ids(archive, archived, both, redactor)
         _check_ids(letters, dead, both[:0], redactor)
-        lines, dead_lines = archived.distinct(), dead.distinct()
-    archive.check(Table.ACCOUNT, _account_of_archive(ledger, marker, lines))
-    letters.check(Table.ACCOUNT, _account_of_letters(ledger, marker, dead_lines))
+    archive.check(Table.ACCOUNT, _account_of_archive(ledger, marker, archived.distinct))
+    letters.check(Table.ACCOUNT, _account_of_letters(ledger, marker, dead.distinct))
     archived.objects += _damaged_markers(stores, hour)
     archive.check(Table.OBJECTS, _named_rows(ObjectReport._fields, archived.objects))
     letters.check(Table.OBJECTS, _named_rows(ObjectReport._fields, dead.objects))
@@ -171,7 +171,7 @@ def check_hour(stores: Stores, marker: HourMarker, limits: Limits, redactor: Red
         findings=findings,
     )
     account = ledger.account
-    found = (account.receipts, lines, dead_lines)
+    found = (account.receipts, archived.distinct, dead.distinct)
     marked = (marker.receipts, marker.archived, marker.dead)
     return Checked(report, results, is_early=any(here < there for here, there in zip(found, marked, strict=True)))
 
@@ -221,9 +221,20 @@ class _Lines:
             self._without_id += int(ids.isna().sum())
             self.ids.add(ids.dropna().tolist())
 
+    @cached_property
+    def repeated(self) -> Repeated:
+        """The ids that are there more than once, when all lines have been read."""
+        return self.ids.repeated()
+
+    @property
+    def different_ids(self) -> int:
+        """The number of ids, each counted once."""
+        return self.ids.count - self.repeated.superfluous
+
+    @property
     def distinct(self) -> int:
-        """Count the lines, each id once. A line whose id cannot be read is a line."""
-        return self.ids.distinct() + self._without_id
+        """The number of lines, each id counted once. A line whose id cannot be read is a line."""
+        return self.different_ids + self._without_id
 
     def names(self, wanted: Hashes) -> dict[int, str]:
         """Find the ids that have these hashes."""
@@ -243,12 +254,12 @@ def _id(line: bytes) -> str:
 
 
 def _check_ids(tables: _Tables, lines: _Lines, both: Hashes, redactor: Redactor) -> None:
-    hashes, times = lines.ids.repeated()
+    hashes, times = lines.repeated
     everything = np.union1d(hashes, both)
     rows = pd.DataFrame({"copies": 1, "dead_too": np.isin(everything, both).astype(int)}, index=everything)
     rows.loc[hashes, "copies"] = times
     names = lines.names(np.concatenate([hashes[:EXAMPLES], both[:EXAMPLES]]))
-    unlisted = lines.ids.distinct() - len(everything)
+    unlisted = lines.different_ids - len(everything)
     tables.check(Table.IDS, rows, lambda row: shown(names.get(int(everything[row]), "an id"), redactor), unlisted)
 
 

@@ -24,6 +24,11 @@ class Repeated(NamedTuple):
     hashes: Hashes
     times: npt.NDArray[np.int64]
 
+    @property
+    def superfluous(self) -> int:
+        """How many ids would have to go so that each is there once."""
+        return int(self.times.sum()) - len(self.times)
+
 
 class SeenIds:
     """Takes in the ids of a data set, in any number. `folder` is for its files alone."""
@@ -31,7 +36,7 @@ class SeenIds:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self._files = [(folder / str(part)).open("w+b") for part in range(_PARTS)]
-        self._count = 0
+        self.count = 0
 
     def add(self, ids: Sequence[str]) -> None:
         """Take in ids."""
@@ -42,15 +47,10 @@ class SeenIds:
         hashes = hashes[order]
         for part, file in enumerate(self._files):
             hashes[borders[part] : borders[part + 1]].tofile(file)
-        self._count += len(ids)
-
-    def distinct(self) -> int:
-        """Count the ids, each once."""
-        repeated = self.repeated()
-        return self._count - int(repeated.times.sum()) + len(repeated.times)
+        self.count += len(ids)
 
     def repeated(self) -> Repeated:
-        """Return what came more than once."""
+        """Return what came more than once; all ids are sorted for it."""
         counted = [np.unique(self._part(part), return_counts=True) for part in range(_PARTS)]
         hashes = [values[counts > 1] for values, counts in counted]
         times = [counts[counts > 1] for _, counts in counted]

@@ -8,6 +8,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,7 +145,9 @@ def _escaped(result: ExpectationValidationResult) -> ExpectationValidationResult
     return copy
 
 
+@cache
 def _view() -> DefaultJinjaPageView:
+    """Return what fills templates; it keeps them compiled."""
     return DefaultJinjaPageView(custom_views_directory=str(_TEMPLATES))
 
 

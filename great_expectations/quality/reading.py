@@ -8,9 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from quality.shown import cut, one_line
-
-#: The year 9999 is the last that a date has.
-MAX_ARRIVAL = 253_402_300_799_999
+from udfs.archived import MAX_ARRIVAL
 
 
 class Read(NamedTuple):

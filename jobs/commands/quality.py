@@ -68,11 +68,13 @@ def quality(
 def _check(hours: Hours, settings: Settings, deadline: float, *, as_json: bool) -> Iterator[int]:
     """Check each hour, show it, and yield an exit code for what is not as it should be."""
     redactor = Redactor(load_redact_rules())
+    limits = _limits(settings)
+    stores: Stores | None = None
     settle_garbage()
     for hour in hours.starts():
         try:
-            stores = _stores(settings)
-            attempt = partial(_check_hour, stores, hour, _limits(settings), redactor, deadline)
+            stores = stores or _stores(settings)
+            attempt = partial(_check_hour, stores, hour, limits, redactor, deadline)
             checked = _patiently(attempt, deadline)
             if checked is None:
                 typer.echo(f"{hour_name(hour)}: {_why_incomplete(stores, hour)}", err=True)
